@@ -1,0 +1,129 @@
+"""The smallest change that breaks a sample (Carlini and Wagner 2017, L2), searched for sample by sample."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from turncoat.core.constraint import LEVELS, lengths, straight_through
+from turncoat.core.criterion import Criterion
+from turncoat.core.errors import UserError
+from turncoat.core.objective import Objective
+from turncoat.core.result import AttackResult
+from turncoat.core.truth import Columns, as_columns, rows
+from turncoat.core.victim import Victim
+
+_OVER = 1e-4  # how far beyond the border the search aims: exactly on it the verdict hangs on rounding
+
+
+@dataclass(frozen=True)
+class CarliniWagner:
+    """Minimise |d|^2 + c max(confidence - margin, 0) by Adam, with c searched per sample over `searches` rounds.
+
+    `margin` must be positive exactly when a sample is broken. Where the paper squeezes the image through tanh, which
+    pins pixels that are exactly black or white, the change is clipped to the pixel range instead. Every judged image
+    is on 8-bit levels (unless `bits=None`), so what is smallest is smallest as saved. Changes longer than `eps` do
+    not count.
+    """
+
+    margin: Objective
+    eps: float = math.inf
+    steps: int = 100
+    searches: int = 9
+    size: float = 0.01
+    initial: float = 1e-2
+    confidence: float = 0.0
+
+    def __call__(
+        self,
+        victim: Victim,
+        images: Tensor,
+        truth: Tensor | Columns | None = None,
+        *,
+        generator: torch.Generator,  # noqa: ARG002
+        criterion: Criterion | None = None,  # noqa: ARG002
+        active_set: bool = True,  # noqa: ARG002
+        bits: int | None = 8,
+    ) -> AttackResult:
+        if not victim.differentiable:
+            raise UserError(
+                f"{victim.name} gives no gradients: use a query attack, or craft on another victim and transfer"
+            )
+        with torch.no_grad():
+            clean = victim(images)
+            reference = self.margin.observe(clean, as_columns(truth))
+            margin = self.margin(clean, reference)
+        found = _Found(images, margin, self)
+        left = (~found.success).nonzero()[:, 0]
+        cost = torch.full_like(margin[left], self.initial)
+        low, high = torch.zeros_like(cost), torch.full_like(cost, math.inf)
+        for _ in range(self.searches if len(left) else 0):
+            broken = self._descend(victim, images[left], rows(reference, left), cost, left, found, bits is not None)
+            high, low = torch.where(broken, cost, high), torch.where(broken, low, cost)
+            cost = torch.where(high.isfinite(), (low + high) / 2, cost * 10)
+        return found.result()
+
+    def _descend(
+        self,
+        victim: Victim,
+        images: Tensor,
+        reference: Columns,
+        cost: Tensor,
+        left: Tensor,
+        found: _Found,
+        on_levels: bool,
+    ) -> Tensor:
+        """One round of Adam at the given costs; tells which samples broke in it."""
+        change = torch.zeros_like(images)
+        mean, square = torch.zeros_like(images), torch.zeros_like(images)
+        broken = torch.zeros_like(left, dtype=torch.bool)
+        for turn in range(1, self.steps + 1):
+            change = change.detach().requires_grad_()
+            moved = images + change
+            candidate = straight_through(moved, (moved.detach() * LEVELS).round() / LEVELS) if on_levels else moved
+            value = self.margin(victim(candidate), reference)
+            broken |= found.see(left, candidate.detach(), value.detach())
+            lacking = (self.confidence + _OVER - value).clamp(min=0)
+            loss = change.flatten(1).square().sum(1) + cost * lacking
+            gradient = torch.autograd.grad(loss.sum(), change)[0].nan_to_num(0.0, 0.0, 0.0)
+            mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient.square()
+            direction = mean / (1 - 0.9**turn) / ((square / (1 - 0.999**turn)).sqrt() + 1e-8)
+            change = torch.clamp(change.detach() - self.size * direction, -images, 1 - images)
+        return broken
+
+
+class _Found:
+    """The shortest successful change of every sample so far."""
+
+    def __init__(self, images: Tensor, margin: Tensor, settings: CarliniWagner) -> None:
+        self.clean, self.images = images, images.clone()
+        self.margin_clean, self.margin = margin, margin.clone()
+        self.settings = settings
+        self.success = margin > settings.confidence
+        self.length = torch.where(self.success, 0.0, math.inf).to(margin)
+        self.turns = torch.zeros(len(images), dtype=torch.int64, device=images.device)
+
+    def see(self, left: Tensor, candidate: Tensor, value: Tensor) -> Tensor:
+        """Keep what is broken, within the budget and shorter than before; tells which of these broke at all."""
+        self.turns[left] += 1
+        length = lengths(candidate - self.clean[left])
+        broken = value > self.settings.confidence
+        better = broken & (length < self.length[left]) & (length <= self.settings.eps * (1 + 1e-6))
+        chosen = left[better]
+        self.images[chosen], self.margin[chosen] = candidate[better], value[better]
+        self.length[chosen], self.success[chosen] = length[better], True
+        return broken
+
+    def result(self) -> AttackResult:
+        return AttackResult(
+            images=self.images,
+            success=self.success,
+            objective_clean=self.margin_clean,
+            objective=self.margin,
+            forwards=self.turns + 1,
+            backwards=self.turns,
+            steps_used=self.turns.clone(),
+        )

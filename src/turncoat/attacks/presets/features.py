@@ -1,0 +1,67 @@
+"""Attacks on descriptors: U-turn and the feature attacks it is compared with, all centred on the clean image."""
+
+from __future__ import annotations
+
+from turncoat.attacks.ascend import GradientAttack
+from turncoat.attacks.presets.gradient import GREY, ball, grey_steps
+from turncoat.attacks.starts import Jitter, Start, Uniform
+from turncoat.attacks.steps import Adam, Steepest
+from turncoat.objectives.features import FeatureDistance, OppositeDirection
+
+
+def uturn(
+    eps: float,
+    *,
+    norm: str = "linf",
+    normalised: bool = True,
+    steps: int | None = None,
+    start: Start | None = None,
+) -> GradientAttack:
+    """U-turn (Zheng et al., IJCV 2023): steps of one grey level, round(min(1.25 eps, eps + 4)) of them.
+
+    The article starts at the clean image, where the normalised objective has no gradient and rounding noise decides; we
+    start from a seeded jitter of one grey level instead, inside the ball around the clean image.
+    """
+    count = grey_steps(eps) if steps is None else steps
+    return GradientAttack(
+        OppositeDirection(normalised=normalised),
+        ball(eps, norm),
+        Steepest(GREY),
+        steps=count,
+        start=start or Jitter(GREY),
+    )
+
+
+def sma(
+    eps: float,
+    *,
+    norm: str = "linf",
+    normalised: bool = False,
+    steps: int | None = None,
+    start: Start | None = None,
+) -> GradientAttack:
+    """Self metric attack (Bouniot et al. 2020): away from the clean descriptor, with U-turn's steps and jitter.
+
+    The released comparison starts in a ball around an already noisy image and so spends up to twice the budget; we
+    do not.
+    """
+    count = grey_steps(eps) if steps is None else steps
+    return GradientAttack(
+        FeatureDistance(normalised=normalised),
+        ball(eps, norm),
+        Steepest(GREY),
+        steps=count,
+        start=start or Jitter(GREY),
+    )
+
+
+def pire(eps: float, *, norm: str = "linf", steps: int = 20, lr: float = 0.1) -> GradientAttack:
+    """PIRE (Liu et al. 2019) as U-turn's article runs it: Adam, `lr` grey levels, uniform start, raw descriptor."""
+    return GradientAttack(FeatureDistance(), ball(eps, norm), Adam(lr * GREY), steps=steps, start=Uniform())
+
+
+def tma(eps: float, *, norm: str = "linf", steps: int = 20, lr: float = 0.1) -> GradientAttack:
+    """TMA non-targeted (after Tolias et al. 2019): PIRE on the normalised descriptor."""
+    return GradientAttack(
+        FeatureDistance(normalised=True), ball(eps, norm), Adam(lr * GREY), steps=steps, start=Uniform()
+    )

@@ -1,0 +1,180 @@
+"""How the variable moves along a gradient: one frozen class per rule, its memory in a dict of tensors per sample."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from turncoat.core.constraint import Constraint
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a step may look at: iterate `turn` of `turns`, and there the objective `[N]` and a finite gradient."""
+
+    images: Tensor
+    variable: Tensor
+    gradient: Tensor
+    objective: Tensor
+    constraint: Constraint
+    turn: int
+    turns: int
+
+    def towards(self, direction: Tensor, size: Tensor | float) -> Tensor:
+        """The variable moved by `size` along a direction and brought back into the constraint."""
+        return self.constraint.project(self.images, self.variable + size * direction)
+
+
+class Step(ABC):
+    """A rule of ascent; every tensor of its state has one row per sample, so that finished samples can leave."""
+
+    def begin(self, variable: Tensor) -> State:  # noqa: ARG002
+        return {}
+
+    @abstractmethod
+    def __call__(self, move: Move, state: State) -> tuple[Tensor, State]: ...
+
+
+@dataclass(frozen=True)
+class Steepest(Step):
+    """`size` along the constraint's steepest direction: the sign under Linf, the unit gradient under L2."""
+
+    size: float
+
+    def __call__(self, move: Move, state: State) -> tuple[Tensor, State]:
+        return move.towards(move.constraint.steepest(move.gradient), self.size), state
+
+
+@dataclass(frozen=True)
+class Momentum(Step):
+    """Steepest along decayed past gradients, each over its mean absolute value (MI-FGSM; Dong et al. 2018, eq. 6)."""
+
+    size: float
+    decay: float = 1.0
+
+    def begin(self, variable: Tensor) -> State:
+        return {"velocity": torch.zeros_like(variable)}
+
+    def __call__(self, move: Move, state: State) -> tuple[Tensor, State]:
+        mean = move.gradient.abs().flatten(1).mean(1).view(_lead(move.gradient))
+        fresh = move.gradient / mean.where(mean > 0, 1)
+        velocity = self.decay * state["velocity"] + fresh
+        return move.towards(move.constraint.steepest(velocity), self.size), {"velocity": velocity}
+
+
+@dataclass(frozen=True)
+class Adam(Step):
+    """Adam's step of about `size` per pixel (Kingma and Ba 2015), then the projection."""
+
+    size: float
+    decays: tuple[float, float] = (0.9, 0.999)
+
+    def begin(self, variable: Tensor) -> State:
+        return {"mean": torch.zeros_like(variable), "square": torch.zeros_like(variable)}
+
+    def __call__(self, move: Move, state: State) -> tuple[Tensor, State]:
+        first, second = self.decays
+        mean = first * state["mean"] + (1 - first) * move.gradient
+        square = second * state["square"] + (1 - second) * move.gradient.square()
+        turn = move.turn + 1
+        direction = (mean / (1 - first**turn)) / ((square / (1 - second**turn)).sqrt() + 1e-8)
+        return move.towards(direction, self.size), {"mean": mean, "square": square}
+
+
+@dataclass(frozen=True)
+class APGD(Step):
+    """Auto-PGD's step: momentum 0.75, and the size halved per sample when progress stalls (Croce and Hein 2020, alg.
+    1).
+
+    The size begins at `size` (2 eps). At each checkpoint a sample whose objective rose in fewer than `rho` of the
+    turns since the last one, or whose best has not improved while its size was kept, halves its size and restarts
+    from its best.
+    """
+
+    size: float
+    rho: float = 0.75
+
+    def begin(self, variable: Tensor) -> State:
+        rows = len(variable)
+        never = variable.new_full((rows,), -math.inf)
+        return {
+            "size": variable.new_full((rows,), self.size),
+            "previous": variable.clone(),
+            "best": variable.clone(),
+            "best_gradient": torch.zeros_like(variable),
+            "best_objective": never,
+            "last_objective": never,
+            "checked_objective": never,
+            "rises": variable.new_zeros(rows),
+            "halved": torch.zeros(rows, dtype=torch.bool, device=variable.device),
+        }
+
+    def __call__(self, move: Move, state: State) -> tuple[Tensor, State]:
+        state = self._remember(move, state)
+        if move.turn in checkpoints(move.turns):
+            move, state = self._check(move, state)
+        lead = _lead(move.variable)
+        along = move.constraint.steepest(move.gradient)
+        leap = move.towards(along, state["size"].view(lead))
+        weight = 0.75 if move.turn else 1.0
+        mixed = move.variable + weight * (leap - move.variable)
+        mixed = mixed + (1 - weight) * (move.variable - state["previous"])
+        return move.constraint.project(move.images, mixed), {**state, "previous": move.variable}
+
+    @staticmethod
+    def _remember(move: Move, state: State) -> State:
+        better = move.objective > state["best_objective"]
+        lead = _lead(move.variable)
+        return {
+            **state,
+            "best": torch.where(better.view(lead), move.variable, state["best"]),
+            "best_gradient": torch.where(better.view(lead), move.gradient, state["best_gradient"]),
+            "best_objective": torch.maximum(state["best_objective"], move.objective),
+            "rises": state["rises"] + ((move.objective > state["last_objective"]) & (move.turn > 0)),
+            "last_objective": move.objective,
+        }
+
+    def _check(self, move: Move, state: State) -> tuple[Move, State]:
+        marks = checkpoints(move.turns)
+        since = move.turn - max((mark for mark in marks if mark < move.turn), default=0)
+        stalled = state["rises"] <= self.rho * since
+        same = ~state["halved"] & (state["checked_objective"] >= state["best_objective"])
+        halve = stalled | same
+        lead = _lead(move.variable)
+        moved = Move(
+            move.images,
+            torch.where(halve.view(lead), state["best"], move.variable),
+            torch.where(halve.view(lead), state["best_gradient"], move.gradient),
+            move.objective,
+            move.constraint,
+            move.turn,
+            move.turns,
+        )
+        return moved, {
+            **state,
+            "size": torch.where(halve, state["size"] / 2, state["size"]),
+            "rises": torch.zeros_like(state["rises"]),
+            "halved": halve,
+            "checked_objective": state["best_objective"],
+        }
+
+
+def checkpoints(turns: int) -> set[int]:
+    """The turns at which Auto-PGD reconsiders its size: 0.22 of the turns, then ever closer, at least 0.06 apart."""
+    marks, gap, mark = set(), max(int(0.22 * turns), 1), 0
+    while mark + gap < turns:
+        mark += gap
+        marks.add(mark)
+        gap = max(gap - max(int(0.03 * turns), 1), int(0.06 * turns), 1)
+    return marks
+
+
+def _lead(variable: Tensor) -> tuple[int, ...]:
+    """The shape that lets one number per sample meet a whole variable."""
+    return (-1, *[1] * (variable.ndim - 1))

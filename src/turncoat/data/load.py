@@ -1,0 +1,75 @@
+"""Data sets by name, for the command line and study files; in Python call the readers themselves."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from turncoat.core.errors import UserError
+from turncoat.tasks.samples import Samples
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader known by its module (under turncoat.data) and function, imported when it is first needed."""
+
+    module: str
+    function: str
+
+    def resolve(self) -> Callable[..., Samples]:
+        """The function itself."""
+        module = importlib.import_module(f"turncoat.data.{self.module}")
+        return cast("Callable[..., Samples]", getattr(module, self.function))
+
+    def __call__(self, *arguments: object, **options: object) -> Samples:
+        """The samples that the function returns."""
+        return self.resolve()(*arguments, **options)
+
+
+DATASETS: dict[str, Callable[..., Samples]] = {
+    "street_classification": Reader("street.sets", "classification"),
+    "street_attributes": Reader("street.sets", "attributes"),
+    "street_retrieval": Reader("street.sets", "retrieval"),
+    "street_verification": Reader("street.sets", "verification"),
+    "cifar10": Reader("cifar10", "cifar10"),
+    "mnist": Reader("idx", "mnist"),
+    "fashion_mnist": Reader("idx", "fashion_mnist"),
+    "imagefolder": Reader("imagefolder", "imagefolder"),
+    "market1501": Reader("market", "market"),
+    "duke": Reader("market", "duke"),
+    "reid_csv": Reader("reid_csv", "reid_csv"),
+    "lfw": Reader("lfw", "lfw"),
+    "person_folders": Reader("pairs", "person_folders"),
+}
+
+
+def load_data(name: str, **options: object) -> Samples:
+    """The data set `name`, read with the options of its reader.
+
+    UserError for an unknown name, an unknown or missing option, or a folder that is not there.
+    """
+    if name not in DATASETS:
+        known = f"known: {', '.join(DATASETS)}"
+        raise UserError(f"no data set is called {name!r}{_suggestion(name, list(DATASETS))}; {known}")
+    reader = DATASETS[name]
+    function = reader.resolve() if isinstance(reader, Reader) else reader
+    parameters = inspect.signature(function).parameters
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for option in options:
+        if option not in parameters and not open_ended:
+            hint = _suggestion(option, list(parameters))
+            raise UserError(f"{name} has no option {option!r}{hint}; it takes {', '.join(parameters)}")
+    for option, parameter in parameters.items():
+        needed = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        if needed and option not in options:
+            raise UserError(f"{name} needs the option {option!r}; it takes {', '.join(parameters)}")
+    return function(**options)
+
+
+def _suggestion(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

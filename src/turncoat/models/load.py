@@ -1,0 +1,134 @@
+"""A network from the one line that names it: `scheme:name`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from turncoat.core.errors import UserError
+from turncoat.models.cifar_resnet import resnet20, resnet56
+from turncoat.models.extras import optional
+from turncoat.models.mobilefacenet import mobilefacenet
+from turncoat.models.onnx_replay import load_onnx
+from turncoat.models.reid_head import ReidNet
+from turncoat.models.small import small_attributes, small_classifier, small_face, small_reid
+from turncoat.models.state import load_state
+from turncoat.models.torchvision_shim import prepare_torchvision
+from turncoat.models.wide_resnet import wide_resnet
+
+Options = Mapping[str, object]
+Made = TypeVar("Made")
+
+
+def load_network(
+    source: str,
+    *,
+    weights: str | Path | None = None,
+    options: Options | None = None,
+    key_prefix: str = "",
+) -> nn.Module:
+    """Build the network that `source` names, and fill it with `weights` where given.
+
+    `turncoat:NAME` one of ours (`NETWORKS`), `timm:NAME` one of timm's, `python:package.module:function` whatever your
+    function returns, `torchscript:PATH` and `onnx:PATH` a file that brings its own weights. `options` go to the
+    constructor by name; `key_prefix` chooses a part of the checkpoint (see `load_state`). Initial weights are drawn
+    from the global generator, which is put back afterwards. Raises UserError for what is not there or does not fit.
+    """
+    scheme, _, name = source.partition(":")
+    if not name or scheme not in SCHEMES:
+        known = ", ".join(f"{scheme}:..." for scheme in SCHEMES)
+        raise UserError(f"cannot tell what network {source!r} is: name it as one of {known}")
+    if scheme in ("torchscript", "onnx") and (weights is not None or options):
+        raise UserError(f"{source} brings its own weights and settings: leave weights and options out")
+    with torch.random.fork_rng(devices=[]):
+        network = SCHEMES[scheme](name, options or {})
+    if weights is not None:
+        load_state(network, weights, key_prefix=key_prefix)
+    return network
+
+
+def reid(backbone: str, *, backbone_options: Options | None = None, **options: object) -> ReidNet:
+    """The U-turn re-identification head on a backbone named as in `load_network`; see `ReidNet` for the options."""
+    return _call(ReidNet, "ReidNet", {"backbone": load_network(backbone, options=backbone_options), **options})
+
+
+NETWORKS: Mapping[str, Callable[..., nn.Module]] = {
+    "mobilefacenet": mobilefacenet,
+    "reid": reid,
+    "resnet20": resnet20,
+    "resnet56": resnet56,
+    "small_attributes": small_attributes,
+    "small_classifier": small_classifier,
+    "small_face": small_face,
+    "small_reid": small_reid,
+    "wide_resnet": wide_resnet,
+}
+
+
+def _ours(name: str, options: Options) -> nn.Module:
+    if name not in NETWORKS:
+        raise UserError(f"turncoat has no network {name!r}; it has {', '.join(NETWORKS)}")
+    return _call(NETWORKS[name], f"turncoat:{name}", options)
+
+
+def _timm(name: str, options: Options) -> nn.Module:
+    prepare_torchvision()
+    timm = optional("timm", extra="timm", purpose=f"timm:{name}")
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name.partition('.')[0]}*")[:5])
+        raise UserError(f"timm has no network {name!r}" + (f"; near it: {near}" if near else ""))
+    create: Callable[..., nn.Module] = timm.create_model
+    return _call(create, f"timm:{name}", {"model_name": name, **options})
+
+
+def _python(name: str, options: Options) -> nn.Module:
+    module, _, function = name.partition(":")
+    if not function:
+        raise UserError(f"python:{name} must name a function: python:package.module:function")
+    try:
+        build = getattr(importlib.import_module(module), function, None)
+    except ImportError as problem:
+        raise UserError(
+            f"cannot import {module} for python:{name} ({problem}): is it installed, or its folder on PYTHONPATH?"
+        ) from problem
+    if not callable(build):
+        raise UserError(f"{module} has no function {function!r}")
+    network = _call(build, f"python:{name}", options)
+    if not isinstance(network, nn.Module):
+        raise UserError(f"python:{name} returned a {type(network).__name__}, not a torch.nn.Module")
+    return network
+
+
+def _torchscript(name: str, _: Options) -> nn.Module:
+    if not Path(name).is_file():
+        raise UserError(f"no TorchScript file at {name}")
+    try:
+        network: nn.Module = torch.jit.load(name, map_location="cpu")
+    except RuntimeError as problem:
+        raise UserError(f"{name} is not a TorchScript file: save it with torch.jit.save") from problem
+    return network
+
+
+def _onnx(name: str, _: Options) -> nn.Module:
+    return load_onnx(name)
+
+
+SCHEMES: Mapping[str, Callable[[str, Options], nn.Module]] = {
+    "turncoat": _ours,
+    "timm": _timm,
+    "python": _python,
+    "torchscript": _torchscript,
+    "onnx": _onnx,
+}
+
+
+def _call(build: Callable[..., Made], name: str, options: Options) -> Made:
+    try:
+        return build(**options)
+    except TypeError as problem:
+        raise UserError(f"{name} cannot be built with options {dict(options)}: {problem}") from problem

@@ -1,0 +1,39 @@
+"""A victim from one line: a named network with its input settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from turncoat.core.errors import UserError
+from turncoat.core.victim import Victim
+from turncoat.models.load import load_network
+
+
+def load_victim(
+    source: str,
+    *,
+    weights: str | Path | None = None,
+    reads: str = "logits",
+    taps: Mapping[str, str] | None = None,
+    size: tuple[int, int] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    name: str | None = None,
+    options: Mapping[str, object] | None = None,
+    key_prefix: str = "",
+) -> Victim:
+    """The network of `load_network`, seen from pixel space; `reads`, `taps`, `size`, `mean` and `std` as in `Victim`.
+
+    A timm network knows the size (height, width), mean and std it was trained with, and these are used where none are
+    given; for any other network none means that images are passed on as they are, in [0, 1].
+    """
+    if (mean is None) != (std is None):
+        raise UserError(f"{name or source}: give mean and std together, or neither")
+    network = load_network(source, weights=weights, options=options, key_prefix=key_prefix)
+    trained = getattr(network, "pretrained_cfg", None) or {}
+    if mean is None and "mean" in trained:
+        mean, std = trained["mean"], trained["std"]
+    if size is None and "input_size" in trained:
+        size = (trained["input_size"][1], trained["input_size"][2])
+    return Victim(network, name=name or source, reads=reads, taps=taps, size=size, mean=mean, std=std)

@@ -1,0 +1,58 @@
+"""When a sample counts as broken, task by task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from turncoat.core.criterion import Criterion
+from turncoat.core.outputs import Outputs
+from turncoat.core.truth import Columns, column
+
+
+@dataclass(frozen=True)
+class Misclassified(Criterion):
+    """The highest score is not the label's."""
+
+    def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:
+        return outputs.logits.argmax(1) != column(reference, "label")
+
+
+@dataclass(frozen=True)
+class ClassifiedAs(Criterion):
+    """The highest score is that of the truth column `target`."""
+
+    def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:
+        return outputs.logits.argmax(1) == column(reference, "target")
+
+
+@dataclass(frozen=True)
+class AttributesMissed(Criterion):
+    """The overlap of decided and true attributes, |G and P| / |G or P|, is below `overlap`.
+
+    A decision is positive when its probability exceeds `threshold`; attributes of unknown truth do not count.
+    """
+
+    threshold: float = 0.5
+    overlap: float = 0.5
+
+    def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:
+        truth = column(reference, "attributes")
+        known = (truth == 0) | (truth == 1)
+        decided = (outputs.logits.sigmoid() > self.threshold) & known
+        true = truth == 1
+        both, either = (decided & true).sum(1), (decided | true).sum(1)
+        return both < self.overlap * either
+
+
+@dataclass(frozen=True)
+class PairMistaken(Criterion):
+    """The cosine to the other descriptor lies on the wrong side of the threshold (columns as in `PairSimilarity`)."""
+
+    def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:
+        other = F.normalize(column(reference, "other"), dim=-1)
+        cosine = (F.normalize(outputs.embedding, dim=-1) * other).sum(-1)
+        accepted = cosine >= column(reference, "threshold").to(cosine)
+        return accepted != column(reference, "same")
