@@ -67,7 +67,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has 59 values, its header promises 60"):
         mnist(tmp_path)
     images.write_bytes(idx(np.array([1, 2, 3])))
-    with pytest.raises(UserError, match="starts with 00000801, .* with 00000803"):
+    with pytest.raises(UserError, match=r"starts with 00000801, .* with 00000803"):
         mnist(tmp_path)
 
 

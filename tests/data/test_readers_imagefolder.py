@@ -65,3 +65,9 @@ def test_taken_rows_read_their_own_images(zoo: Path) -> None:
     taken = samples.take([2, 0])
     assert taken.truth["label"].tolist() == [1, 0]
     assert torch.equal(taken.images(), samples.images([2, 0]))
+
+
+def test_numbered_classes_are_in_alphabetical_order_too(tmp_path: Path) -> None:
+    for name in ("2", "10", "B", "a"):
+        paint(tmp_path / name / "1.png", 0)
+    assert imagefolder(tmp_path).names["label"] == ["10", "2", "B", "a"]

@@ -100,6 +100,7 @@ def test_files_are_listed_in_natural_order_without_strangers(tmp_path: Path) -> 
     assert [path.name for path in list_images(tmp_path)] == expected
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "ppm", "webp", "tif"])
 def test_every_cut_short_file_is_one_line_that_names_it(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"cut.{suffix}"

@@ -56,7 +56,7 @@ def test_the_first_folds_need_only_their_own_images(tmp_path: Path) -> None:
     assert lfw(root, folds=1).truth["fold"].tolist() == [0, 0]
     with pytest.raises(UserError, match=r"Cy_Roe_0001\.jpg exists; folds=k reads only"):
         lfw(root)
-    with pytest.raises(UserError, match="folds is 3, but .* has 2 folds"):
+    with pytest.raises(UserError, match=r"folds is 3, but .* has 2 folds"):
         lfw(root, folds=3)
 
 

@@ -61,7 +61,7 @@ def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
     moved.parent.mkdir()
     moved.write_bytes(b"\xef\xbb\xbf" + table.read_bytes())
     assert len(reid_csv(moved, tmp_path, query_camera=1)) == 1
-    with pytest.raises(UserError, match=r"lists/pics/a1\.png does not exist"):
+    with pytest.raises(UserError, match=r"lists/pics/a2\.png does not exist"):
         reid_csv(moved)
 
 

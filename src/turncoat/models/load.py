@@ -18,6 +18,7 @@ from turncoat.models.onnx_replay import load_onnx
 from turncoat.models.reid_head import ReidNet
 from turncoat.models.small import small_attributes, small_classifier, small_face, small_reid
 from turncoat.models.state import load_state
+from turncoat.models.torchscript import TorchScriptNetwork
 from turncoat.models.torchvision_shim import prepare_torchvision
 from turncoat.models.wide_resnet import wide_resnet
 
@@ -37,7 +38,8 @@ def load_network(
     `turncoat:NAME` one of ours (`NETWORKS`), `timm:NAME` one of timm's, `python:package.module:function` whatever your
     function returns, `torchscript:PATH` and `onnx:PATH` a file that brings its own weights. `options` go to the
     constructor by name; `key_prefix` chooses a part of the checkpoint (see `load_state`). Initial weights are drawn
-    from the global generator, which is put back afterwards. Raises UserError for what is not there or does not fit.
+    from the global generator, which is put back afterwards: two builds begin alike. Raises UserError for what is not
+    there or does not fit.
     """
     scheme, _, name = source.partition(":")
     if not name or scheme not in SCHEMES:
@@ -105,13 +107,7 @@ def _python(name: str, options: Options) -> nn.Module:
 
 
 def _torchscript(name: str, _: Options) -> nn.Module:
-    if not Path(name).is_file():
-        raise UserError(f"no TorchScript file at {name}")
-    try:
-        network: nn.Module = torch.jit.load(name, map_location="cpu")
-    except RuntimeError as problem:
-        raise UserError(f"{name} is not a TorchScript file: save it with torch.jit.save") from problem
-    return network
+    return TorchScriptNetwork(name)
 
 
 def _onnx(name: str, _: Options) -> nn.Module:

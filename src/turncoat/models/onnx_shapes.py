@@ -78,7 +78,7 @@ def gather(a: Attributes) -> Run:
     def run(x: Tensor, rows: Tensor) -> Tensor:
         where = axis % x.dim()
         chosen = (rows.to(x.device) % x.shape[where]).flatten()
-        return x.index_select(where, chosen).reshape(*x.shape[:where], *rows.shape, *x.shape[where + 1 :])
+        return x.index_select(where, chosen).reshape([*x.shape[:where], *rows.shape, *x.shape[where + 1 :]])
 
     return run
 

@@ -84,13 +84,13 @@ def pad(a: Attributes) -> Run:
     mode, fixed, value = modes[a.text("mode", "constant")], a.integers("pads"), a.number("value", 0)
 
     def run(x: Tensor, pads: Tensor | None = None, fill: Tensor | None = None, axes: Tensor | None = None) -> Tensor:
-        sizes = (fixed or []) if pads is None else [int(size) for size in pads]
-        where = range(x.dim()) if axes is None else [int(axis) % x.dim() for axis in axes]
+        sizes = (fixed or []) if pads is None else pads.tolist()
+        where = range(x.dim()) if axes is None else [axis % x.dim() for axis in axes.tolist()]
         begins, ends = [0] * x.dim(), [0] * x.dim()
         for axis, begin, end in zip(where, sizes[: len(sizes) // 2], sizes[len(sizes) // 2 :], strict=True):
             begins[axis], ends[axis] = begin, end
         if mode == "constant":
-            return F.pad(x, _torch_order(begins, ends), value=value if fill is None else float(fill))
+            return F.pad(x, _torch_order(begins, ends), value=value if fill is None else fill.item())
         return F.pad(x, _torch_order(begins[2:], ends[2:]), mode=mode)
 
     return run
@@ -114,8 +114,8 @@ def resize(a: Attributes) -> Run:
 
     def run(x: Tensor, _: Tensor | None = None, scales: Tensor | None = None, sizes: Tensor | None = None) -> Tensor:
         mode = linear[x.dim() - 2] if chosen[0] == "linear" else chosen[0]
-        size = None if sizes is None else [int(side) for side in sizes[2:]]
-        factor = None if size is not None or scales is None else [float(scale) for scale in scales[2:]]
+        size = None if sizes is None else sizes.tolist()[2:]
+        factor = None if size is not None or scales is None else scales.tolist()[2:]
         return F.interpolate(x, size, factor, mode, chosen[1], recompute_scale_factor=False if factor else None)
 
     return run

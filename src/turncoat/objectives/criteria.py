@@ -54,5 +54,5 @@ class PairMistaken(Criterion):
     def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:
         other = F.normalize(column(reference, "other"), dim=-1)
         cosine = (F.normalize(outputs.embedding, dim=-1) * other).sum(-1)
-        accepted = cosine >= column(reference, "threshold").to(cosine)
+        accepted = cosine > column(reference, "threshold").to(cosine)
         return accepted != column(reference, "same")

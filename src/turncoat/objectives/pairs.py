@@ -18,7 +18,7 @@ class PairSimilarity(Objective):
     """How far the cosine to the other image's descriptor lies on the wrong side of the threshold.
 
     Truth columns: `other` `[N, D]`, the other descriptor; `same` bool, whether it is the same person; `threshold`
-    float, from which on a pair counts as the same. A same pair is dodged (the cosine falls), a different one
+    float, above which a pair counts as the same. A same pair is dodged (the cosine falls), a different one
     impersonated (the cosine rises); positive exactly when the decision is wrong.
     """
 

@@ -15,10 +15,10 @@ class Samples:
     """A list of images with one row of truth each; nothing is read until it is asked for.
 
     `read(i)` gives image i as uint8 `[3, H, W]`, RGB. Every column of `truth` has one entry per image: `label` int64,
-    `attributes` int64 `[N, A]` (values outside {0, 1} are unknown), `person` and `camera` int64, `same` bool, `fold` int64.
-    `names` gives the meaning of the values: `label` the class names, `attributes` the attribute names, `groups` the group
-    of each attribute. `against` is what the images are compared with: the gallery of a retrieval set, or for verification
-    the second image of each pair, row by row.
+    `attributes` int64 `[N, A]` (values outside {0, 1} are unknown), `person` and `camera` int64, `same` bool, `fold`
+    int64. `names` gives the meaning of the values: `label` the class names, `attributes` the attribute names,
+    `groups` the group of each attribute. `against` is what the images are compared with: the gallery of a retrieval
+    set, or for verification the second image of each pair, row by row.
     """
 
     name: str
@@ -31,9 +31,7 @@ class Samples:
     def __post_init__(self) -> None:
         for column, values in self.truth.items():
             if len(values) != len(self.keys):
-                raise ValueError(
-                    f"{self.name}: column {column!r} has {len(values)} rows for {len(self.keys)} images"
-                )
+                raise ValueError(f"{self.name}: column {column!r} has {len(values)} rows for {len(self.keys)} images")
 
     def __len__(self) -> int:
         return len(self.keys)

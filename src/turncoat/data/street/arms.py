@@ -15,7 +15,7 @@ THICK = {"tshirt": 1.0, "shirt": 1.08, "sweater": 1.22, "jacket": 1.32, "coat": 
 
 def is_far(skeleton: Skeleton, frame: Frame, side: int) -> bool:
     """Whether the trunk hides this arm, at least in part."""
-    return frame(skeleton.shoulders[side])[2] < -0.09
+    return frame(skeleton.shoulders[side])[2] + 0.6 * frame(skeleton.hands[side])[2] < -0.11
 
 
 def draw(canvas: Canvas, person: Person, skeleton: Skeleton, frame: Frame, side: int) -> None:
@@ -48,7 +48,12 @@ def draw(canvas: Canvas, person: Person, skeleton: Skeleton, frame: Frame, side:
 
 
 def _bands(
-    canvas: Canvas, person: Person, joints: tuple[Point, Point, Point], radii: tuple[float, float, float], *, until: float
+    canvas: Canvas,
+    person: Person,
+    joints: tuple[Point, Point, Point],
+    radii: tuple[float, float, float],
+    *,
+    until: float,
 ) -> None:
     for start, end, colour in sleeve_bands(person):
         if end > until:

@@ -21,15 +21,27 @@ def backpack(canvas: Canvas, person: Person, skeleton: Skeleton, frame: Frame, *
     low = frame.point((0.0, skeleton.neck[1] - 0.255 * height, back + 0.3 * skeleton.neck[2]))
     rows = (0.0, 0.08, 0.2, 0.8, 0.93, 1.0)
     widths = (0.6, 0.86, 0.97, 1.0, 0.92, 0.74)
-    left = [(top[0] + (low[0] - top[0]) * r - half * w, top[1] + (low[1] - top[1]) * r) for r, w in zip(rows, widths, strict=True)]
+    left = [
+        (top[0] + (low[0] - top[0]) * r - half * w, top[1] + (low[1] - top[1]) * r)
+        for r, w in zip(rows, widths, strict=True)
+    ]
     right = [(top[0] + (low[0] - top[0]) * r + half * w, y) for (_, y), r, w in zip(left, rows, widths, strict=True)]
     canvas.slab(left, right, colour, base=base, bulge=45)
     if math.cos(frame.yaw) < -0.2:
         y = top[1] + (low[1] - top[1]) * 0.52
-        pocket = [(top[0] - half * 0.7, y), (top[0] + half * 0.7, y), (top[0] + half * 0.7, low[1] - 2), (top[0] - half * 0.7, low[1] - 2)]
+        pocket = [
+            (top[0] - half * 0.7, y),
+            (top[0] + half * 0.7, y),
+            (top[0] + half * 0.7, low[1] - 2),
+            (top[0] - half * 0.7, low[1] - 2),
+        ]
         canvas.polygon(pocket, times(colour, 0.85))
         canvas.line([pocket[0], pocket[1]], 0.7, times(colour, 0.55))
-        canvas.line([(top[0] - half * 0.8, top[1] + 6), (top[0], top[1] + 4), (top[0] + half * 0.8, top[1] + 6)], 0.6, times(colour, 0.6))
+        canvas.line(
+            [(top[0] - half * 0.8, top[1] + 6), (top[0], top[1] + 4), (top[0] + half * 0.8, top[1] + 6)],
+            0.6,
+            times(colour, 0.6),
+        )
 
 
 def straps(canvas: Canvas, person: Person, tube: Tube) -> None:
@@ -49,7 +61,12 @@ def in_hand(canvas: Canvas, person: Person, skeleton: Skeleton, frame: Frame) ->
     turn = 0.75 + 0.25 * abs(math.sin(frame.yaw))
     if wear.carry == "handbag":
         half, drop, tall = 0.07 * unit * turn, 0.045 * unit, 0.095 * unit
-        canvas.line([(x - half * 0.6, y + drop), (x - half * 0.2, y), (x + half * 0.2, y), (x + half * 0.6, y + drop)], 0.008 * unit, times(wear.bag_colour, 0.75), 190)
+        canvas.line(
+            [(x - half * 0.6, y + drop), (x - half * 0.2, y), (x + half * 0.2, y), (x + half * 0.6, y + drop)],
+            0.008 * unit,
+            times(wear.bag_colour, 0.75),
+            190,
+        )
         left = [(x - half * 0.8, y + drop), (x - half * 0.95, y + drop + tall * 0.5), (x - half, y + drop + tall)]
         right = [(2 * x - a, b) for a, b in left]
         canvas.slab(left, right, wear.bag_colour, base=185, bulge=40)
@@ -62,4 +79,9 @@ def in_hand(canvas: Canvas, person: Person, skeleton: Skeleton, frame: Frame) ->
     right = [(x + half * w, y + tall * r) for w, r in rows]
     canvas.slab(left, right, wear.bag_colour, base=180, bulge=50)
     for share in (-0.5, 0.0, 0.45):
-        canvas.line([(x, y + tall * 0.1), (x + half * share * 1.5, y + tall * 0.75)], 0.5, mix(wear.bag_colour, (120, 120, 124), 0.3), 195)
+        canvas.line(
+            [(x, y + tall * 0.1), (x + half * share * 1.5, y + tall * 0.75)],
+            0.5,
+            mix(wear.bag_colour, (120, 120, 124), 0.3),
+            195,
+        )

@@ -43,8 +43,8 @@ def body(person: Person, camera: int, seed: int, *, height: int = 128) -> np.nda
     occluders.draw(canvas, rng)
     albedo, cover, relief = canvas.shrunk(height / 128 * 1.3)
     rows, columns = cover.shape
-    shade = lamp.shade(relief, 0.055 * 128 / height)
-    fabric = 1 + 0.05 * clouds_of(rng, rows, columns, 3) + 0.05 * clouds_of(rng, rows, columns, 12)
+    shade = lamp.shade(relief, 0.055 * height / 128)
+    fabric = 1 + 0.03 * clouds_of(rng, rows, columns, 3) + 0.05 * clouds_of(rng, rows, columns, 12)
     fall = np.linspace(1.06, 0.9, rows, dtype=np.float32)[:, None]
     scene = scenes.backdrop(view, rng, (rows, columns), moment.frame)
     lit = albedo * np.clip(shade * fabric * fall, 0.12, 1.7)[..., None] + (1 - cover[..., None]) * scene

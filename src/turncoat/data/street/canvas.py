@@ -85,7 +85,9 @@ class Canvas:
             self.ellipse((ax, ay), (a, a), paint, height)
             self.ellipse((bx, by), (b, b), paint, height)
 
-    def slab(self, left: Sequence[Point], right: Sequence[Point], colour: Colour | None, *, base: int, bulge: int) -> None:
+    def slab(
+        self, left: Sequence[Point], right: Sequence[Point], colour: Colour | None, *, base: int, bulge: int
+    ) -> None:
         """A rounded shape between two outlines, given as matching points from top to bottom."""
         for share in _STRIPS:
             inner, outer = 0.5 + share / 2, 0.5 - share / 2

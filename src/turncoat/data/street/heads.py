@@ -62,7 +62,9 @@ def draw(canvas: Canvas, person: Person, skeleton: Skeleton, frame: Frame, turn:
     if seen > -0.3:
         _fall(canvas, person, skull)
     neck = frame.point(skeleton.neck)
-    canvas.limb(((x, y + 0.3 * skull.tall), neck), (0.028 * unit, 0.031 * unit), times(person.skin, 0.86), base=120, bulge=45)
+    canvas.limb(
+        ((x, y + 0.3 * skull.tall), neck), (0.028 * unit, 0.031 * unit), times(person.skin, 0.86), base=120, bulge=45
+    )
     _skull(canvas, person, skull)
     if seen <= -0.3:
         _fall(canvas, person, skull)
@@ -80,16 +82,33 @@ def _skull(canvas: Canvas, person: Person, skull: Skull) -> None:
     tint = {"bald": skin, "buzz": mix(hair.colour, skin, 0.35)}.get(hair.style, hair.colour)
     back = skull.x - 0.2 * skull.wide * math.sin(skull.yaw)
     lift = skull.y - 0.2 * skull.tall
-    canvas.dome((back, lift), (skull.wide * grow * (1 + 0.1 * abs(math.sin(skull.yaw))), skull.tall * 0.83 * grow), tint, 135, 80)
+    canvas.dome(
+        (back, lift),
+        (skull.wide * grow * (1 + 0.1 * abs(math.sin(skull.yaw))), skull.tall * 0.83 * grow),
+        tint,
+        135,
+        80,
+    )
     if hair.style == "curly":
         for turn in range(12):
             angle = math.pi + turn * math.pi / 11
-            canvas.dome((back + skull.wide * 1.1 * math.cos(angle), lift + skull.tall * 0.8 * math.sin(angle)), (skull.wide * 0.3,) * 2, tint, 150, 50)
+            canvas.dome(
+                (back + skull.wide * 1.1 * math.cos(angle), lift + skull.tall * 0.8 * math.sin(angle)),
+                (skull.wide * 0.3,) * 2,
+                tint,
+                150,
+                50,
+            )
     jaw = skull.patch(-1.45, 1.45, -0.2, 1.0)
     if jaw:
         canvas.polygon(jaw, skin, 185)
     if math.cos(skull.yaw) < 0.55:
-        nape = [(back - skull.wide * 0.75, lift), (back + skull.wide * 0.75, lift), (back + skull.wide * 0.55, skull.y + 0.72 * skull.tall), (back - skull.wide * 0.55, skull.y + 0.72 * skull.tall)]
+        nape = [
+            (back - skull.wide * 0.75, lift),
+            (back + skull.wide * 0.75, lift),
+            (back + skull.wide * 0.55, skull.y + 0.72 * skull.tall),
+            (back - skull.wide * 0.55, skull.y + 0.72 * skull.tall),
+        ]
         if math.cos(skull.yaw) < -0.3:
             canvas.polygon(nape, tint, 175)
     top = {"bald": -0.98, "buzz": -0.6}.get(hair.style, -0.5) * (2 - hair.hairline)
@@ -112,27 +131,44 @@ def _skull(canvas: Canvas, person: Person, skull: Skull) -> None:
 
 
 def _fall(canvas: Canvas, person: Person, skull: Skull) -> None:
-    if person.hair.style not in ("bob", "long"):
+    hair = person.hair
+    if hair.style not in ("bob", "long"):
         return
-    length = 1.05 if person.hair.style == "bob" else 2.3
-    wide = skull.wide * (1.2 if person.hair.style == "bob" else 1.16) * (0.6 + 0.4 * person.hair.volume)
+    front = math.cos(skull.yaw) > 0.4
+    length = 1.05 if hair.style == "bob" else 1.45 if front else 2.3
+    wide = skull.wide * (1.2 if hair.style == "bob" else 1.16) * (0.6 + 0.4 * hair.volume)
     x = skull.x - 0.3 * skull.wide * math.sin(skull.yaw)
-    rows = ((0.85, -0.5), (1.0, 0.1), (1.05, 0.55 * length), (0.95, 0.85 * length), (0.6, length))
+    rows = ((0.3, -0.97), (0.72, -0.8), (0.95, -0.4), (1.0, 0.1), (1.05, 0.55 * length), (0.95, 0.85 * length))
+    rows = (*rows, (0.6, length))
     left = [(x - wide * w, skull.y + skull.tall * r) for w, r in rows]
     right = [(x + wide * w, skull.y + skull.tall * r) for w, r in rows]
-    canvas.slab(left, right, person.hair.colour, base=150, bulge=50)
+    canvas.slab(left, right, hair.colour, base=150, bulge=50)
     for share in (-0.7, -0.35, 0.05, 0.4, 0.75):
-        tint = times(person.hair.colour, 0.8 if share < 0.1 else 1.25)
-        canvas.line([(x + wide * share * 0.8, skull.y), (x + wide * share, skull.y + skull.tall * length * 0.9)], 0.4, tint)
+        tint = times(hair.colour, 0.8 if share < 0.1 else 1.25)
+        low = (x + wide * share, skull.y + skull.tall * length * 0.9)
+        canvas.line([(x + wide * share * 0.8, skull.y), low], 0.4, tint)
+    if front and hair.style == "long":
+        for side in (-0.85, 0.85):
+            lock = ((x + wide * side, skull.y + 0.2 * skull.tall), (x + wide * side * 1.15, skull.y + 2.0 * skull.tall))
+            canvas.limb(lock, (0.28 * wide, 0.2 * wide), times(hair.colour, 0.92), base=170, bulge=45)
 
 
 def _tail(canvas: Canvas, person: Person, skull: Skull) -> None:
     back = skull.x - skull.wide * math.sin(skull.yaw)
     front = math.cos(skull.yaw) > 0.75
     if person.hair.style == "bun":
-        canvas.dome((back, skull.y - skull.tall * (1.0 if front else 0.55)), (skull.wide * 0.45,) * 2, times(person.hair.colour, 1.1), 170, 60)
+        canvas.dome(
+            (back, skull.y - skull.tall * (1.0 if front else 0.55)),
+            (skull.wide * 0.45,) * 2,
+            times(person.hair.colour, 1.1),
+            170,
+            60,
+        )
     elif person.hair.style == "ponytail" and not front:
-        start, end = (back, skull.y - 0.3 * skull.tall), (back - 0.35 * skull.wide * math.sin(skull.yaw), skull.y + 1.5 * skull.tall)
+        start, end = (
+            (back, skull.y - 0.3 * skull.tall),
+            (back - 0.35 * skull.wide * math.sin(skull.yaw), skull.y + 1.5 * skull.tall),
+        )
         canvas.limb((start, end), (skull.wide * 0.36, skull.wide * 0.16), person.hair.colour, base=180, bulge=50)
         canvas.ellipse(start, (skull.wide * 0.3, skull.wide * 0.2), person.wear.second_colour)
 
@@ -154,17 +190,27 @@ def _features(canvas: Canvas, person: Person, skull: Skull) -> None:
             canvas.ellipse(eye, (skull.wide * 0.17, skull.tall * 0.055), (236, 232, 228))
             canvas.ellipse(eye, (skull.wide * 0.1, skull.tall * 0.06), times(face.eye_colour, 0.6))
             brow = (eye[0], eye[1] - skull.tall * 0.17)
-            canvas.ellipse(brow, (skull.wide * 0.22, skull.tall * 0.035 * face.brow_thick), times(person.hair.colour, 0.8))
+            canvas.ellipse(
+                brow, (skull.wide * 0.22, skull.tall * 0.035 * face.brow_thick), times(person.hair.colour, 0.8)
+            )
     nose = skull.spot(0.0, 0.3)
     if nose:
         side = math.sin(skull.yaw)
         tip = (nose[0] + skull.wide * 0.28 * side, nose[1])
         bridge = (nose[0], nose[1] - 0.28 * skull.tall)
         canvas.polygon([bridge, tip, (nose[0], nose[1] + 0.06 * skull.tall)], mix(skin, (255, 236, 220), 0.12), 225)
-        canvas.ellipse((nose[0] + skull.wide * 0.1 * side, nose[1] + 0.05 * skull.tall), (skull.wide * 0.16, skull.tall * 0.03), times(skin, 0.7))
+        canvas.ellipse(
+            (nose[0] + skull.wide * 0.1 * side, nose[1] + 0.05 * skull.tall),
+            (skull.wide * 0.16, skull.tall * 0.03),
+            times(skin, 0.7),
+        )
     mouth = skull.spot(0.0, 0.58)
     if mouth:
-        canvas.ellipse(mouth, (skull.wide * 0.28 * abs(math.cos(skull.yaw)) + 0.3, skull.tall * 0.045 * face.lips), mix(skin, (150, 40, 46), 0.5))
+        canvas.ellipse(
+            mouth,
+            (skull.wide * 0.28 * abs(math.cos(skull.yaw)) + 0.3, skull.tall * 0.045 * face.lips),
+            mix(skin, (150, 40, 46), 0.5),
+        )
     _glasses(canvas, person, skull)
 
 
@@ -191,10 +237,21 @@ def _scarf(canvas: Canvas, person: Person, skull: Skull, neck: Point, unit: floa
         return
     middle = ((skull.x + neck[0]) / 2, neck[1] - 0.008 * unit)
     canvas.dome(middle, (0.06 * unit, 0.03 * unit), colour, 185, 60)
-    canvas.line([(middle[0] - 0.05 * unit, middle[1] - 0.004 * unit), (middle[0] + 0.05 * unit, middle[1] + 0.008 * unit)], 0.5, times(colour, 0.7), 200)
+    canvas.line(
+        [(middle[0] - 0.05 * unit, middle[1] - 0.004 * unit), (middle[0] + 0.05 * unit, middle[1] + 0.008 * unit)],
+        0.5,
+        times(colour, 0.7),
+        200,
+    )
     if math.cos(skull.yaw) > -0.2:
         x = middle[0] + 0.02 * unit
-        canvas.limb(((x, middle[1]), (x + 0.01 * unit, middle[1] + 0.14 * unit)), (0.02 * unit, 0.022 * unit), times(colour, 0.93), base=190, bulge=40)
+        canvas.limb(
+            ((x, middle[1]), (x + 0.01 * unit, middle[1] + 0.14 * unit)),
+            (0.02 * unit, 0.022 * unit),
+            times(colour, 0.93),
+            base=190,
+            bulge=40,
+        )
 
 
 def _hat(canvas: Canvas, person: Person, skull: Skull) -> None:
@@ -218,4 +275,9 @@ def _hat(canvas: Canvas, person: Person, skull: Skull) -> None:
     else:
         reach = math.sin(skull.yaw) * skull.wide
         if math.cos(skull.yaw) > -0.35:
-            canvas.ellipse((skull.x + 0.85 * reach, low + 0.04 * skull.tall), (skull.wide * 0.85, skull.tall * 0.13), times(colour, 0.75), 228)
+            canvas.ellipse(
+                (skull.x + 0.85 * reach, low + 0.04 * skull.tall),
+                (skull.wide * 0.85, skull.tall * 0.13),
+                times(colour, 0.75),
+                228,
+            )

@@ -45,14 +45,20 @@ def _leg(canvas: Canvas, person: Person, skeleton: Skeleton, frame: Frame, side:
     canvas.ellipse(_between(knee, ankle, 0.3), (calf * 1.08, calf * 1.6), bare)
     _shoe(canvas, person, skeleton, frame, side, base)
     if wear.shoes == "boots":
-        canvas.limb((_between(knee, ankle, 0.5), ankle), (calf * 1.1, bone * 1.4), wear.shoe_colour, base=base + 3, bulge=50)
+        canvas.limb(
+            (_between(knee, ankle, 0.5), ankle), (calf * 1.1, bone * 1.4), wear.shoe_colour, base=base + 3, bulge=50
+        )
     elif wear.shoes == "sneakers" and not wear.tights:
         canvas.limb((_between(knee, ankle, 0.84), ankle), (bone * 1.15,) * 2, (226, 226, 224), base=base + 2, bulge=48)
     canvas.limb((hip, knee), (thigh, calf * 1.08), bare, base=base + 1, bulge=52)
     if wear.lower == "shorts":
         low = _between(hip, knee, 0.66 + 0.25 * wear.hem)
         canvas.limb((hip, low), (thigh * 1.1, thigh * 1.02), wear.lower_colour, base=base + 5, bulge=56)
-        canvas.line([(low[0] - thigh, low[1] + thigh * 0.5), (low[0] + thigh, low[1] + thigh * 0.5)], 0.006 * unit, times(wear.lower_colour, 0.75))
+        canvas.line(
+            [(low[0] - thigh, low[1] + thigh * 0.5), (low[0] + thigh, low[1] + thigh * 0.5)],
+            0.006 * unit,
+            times(wear.lower_colour, 0.75),
+        )
 
 
 def _creases(canvas: Canvas, hip: Point, knee: Point, low: Point, unit: float, base: int) -> None:
@@ -66,18 +72,24 @@ def _creases(canvas: Canvas, hip: Point, knee: Point, low: Point, unit: float, b
 
 def _fade(canvas: Canvas, hip: Point, knee: Point, unit: float, cloth: Colour) -> None:
     for size, share in ((0.02, 0.1), (0.013, 0.2)):
-        canvas.line([_between(hip, knee, 0.3), _between(hip, knee, 0.9)], size * unit, mix(cloth, (196, 206, 220), share))
+        canvas.line(
+            [_between(hip, knee, 0.3), _between(hip, knee, 0.9)], size * unit, mix(cloth, (196, 206, 220), share)
+        )
 
 
 def _skirt(canvas: Canvas, person: Person, skeleton: Skeleton, frame: Frame) -> None:
     wear = person.wear
     hem = 1.42 + 0.55 * wear.hem
-    shape = skirt(person.build, skeleton, frame, 1.12 + 0.5 * (1 - wear.hem), hem)
+    shape = skirt(person.build, skeleton, frame, 1.1 if wear.upper == "coat" else 1.12 + 0.5 * (1 - wear.hem), hem)
     left, right = shape.outline(0.6, hem)
     sag = 0.012 * frame.scale * person.build.height
-    canvas.slab([*left, (left[-1][0] * 0.75 + right[-1][0] * 0.25, left[-1][1] + sag)],
-                [*right, (left[-1][0] * 0.25 + right[-1][0] * 0.75, right[-1][1] + sag)],
-                wear.lower_colour, base=125, bulge=60)
+    canvas.slab(
+        [*left, (left[-1][0] * 0.75 + right[-1][0] * 0.25, left[-1][1] + sag)],
+        [*right, (left[-1][0] * 0.25 + right[-1][0] * 0.75, right[-1][1] + sag)],
+        wear.lower_colour,
+        base=125,
+        bulge=60,
+    )
     for fold in range(-3, 4):
         share = 0.5 + fold / 8
         top = (left[4][0] + (right[4][0] - left[4][0]) * share, left[4][1])
@@ -108,7 +120,9 @@ def _shoe(canvas: Canvas, person: Person, skeleton: Skeleton, frame: Frame, side
         lace = (232, 232, 230) if sum(wear.shoe_colour) < 450 else (120, 122, 128)
         canvas.line([_between(ankle, middle, 0.5), middle], 0.011 * unit, lace)
     elif wear.shoes == "leather":
-        canvas.ellipse((toe[0], toe[1] - thick * 0.3), (thick * 0.3, thick * 0.2), mix(wear.shoe_colour, (255, 240, 225), 0.5))
+        canvas.ellipse(
+            (toe[0], toe[1] - thick * 0.3), (thick * 0.3, thick * 0.2), mix(wear.shoe_colour, (255, 240, 225), 0.5)
+        )
 
 
 def _between(first: Point, last: Point, share: float) -> Point:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from turncoat.data.street.canvas import Canvas
-from turncoat.data.street.palette import CLOTH, SKIN, Colour, jitter, pick
+from turncoat.data.street.palette import CLOTH, SKIN, Colour, jitter, pick, times
 
 RATE = 0.3
 """The share of pictures with something in the way."""
@@ -27,7 +27,11 @@ def draw(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _stranger(canvas: Canvas, rng: np.random.Generator, x: float) -> None:
-    cloth, legs, skin = jitter(rng, pick(rng, CLOTH), 1), jitter(rng, pick(rng, CLOTH), 1), SKIN[int(rng.integers(len(SKIN)))]
+    cloth, legs, skin = (
+        jitter(rng, pick(rng, CLOTH), 1),
+        jitter(rng, pick(rng, CLOTH), 1),
+        SKIN[int(rng.integers(len(SKIN)))],
+    )
     top = float(rng.uniform(6, 22))
     canvas.limb(((x, top + 64), (x - 1, 130)), (7.5, 5), legs, base=190, bulge=55)
     canvas.limb(((x, top + 26), (x, top + 62)), (9.5, 8.5), cloth, base=190, bulge=60)
@@ -40,13 +44,15 @@ def _box(canvas: Canvas, rng: np.random.Generator, x: float) -> None:
     colour = jitter(rng, pick(rng, colours), 1)
     top, half = float(rng.uniform(96, 116)), float(rng.uniform(10, 22))
     canvas.polygon([(x - half, top), (x + half, top), (x + half, 130), (x - half, 130)], colour, 220)
-    canvas.polygon([(x - half, top), (x + half, top), (x + half - 2, top - 3), (x - half + 2, top - 3)], (200, 200, 196), 240)
+    canvas.polygon(
+        [(x - half, top), (x + half, top), (x + half - 2, top - 3), (x - half + 2, top - 3)], (200, 200, 196), 240
+    )
     canvas.line([(x - half, top + 6), (x + half, top + 6)], 0.8, (60, 60, 62), 210)
 
 
 def _bush(canvas: Canvas, rng: np.random.Generator, x: float) -> None:
-    spread = rng.uniform(-1, 1, (26, 2))
-    for across, up in spread:
-        tint = jitter(rng, (58, 92, 48), 1.0)
-        place = (x + 11 * float(across), 122 - 14 * (1 - float(across) ** 2) * float(up + 1) / 2)
-        canvas.dome(place, (3.4, 2.8), tint, 190, 60)
+    leaf = jitter(rng, (62, 96, 48), 1.0)
+    for across, up, light in rng.uniform(-1, 1, (90, 3)):
+        a, rise = float(across), (1 - float(across) ** 2) * float(up + 1) / 2
+        place = (x + 12 * a, 128 - 20 * rise)
+        canvas.ellipse(place, (1.9, 1.3), times(leaf, 0.7 + 0.4 * rise + 0.3 * float(light)), 190 + round(40 * rise))

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from turncoat.data.street import wardrobe
-from turncoat.data.street.attributes import describe
+from turncoat.data.street.labels import describe
 from turncoat.data.street.palette import EYES, GREYED, HAIR, SKIN, Colour, jitter, mix, pick
 from turncoat.data.street.wardrobe import Wear
 

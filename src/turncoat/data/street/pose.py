@@ -68,7 +68,7 @@ def walk(build: Build, gait: Gait, *, loaded: int = 0) -> Skeleton:
     height, lean = build.height, build.stoop
     legs = [_leg(build, gait, side) for side in (-1, 1)]
     drop = min(ankle[1] for _, _, ankle, _ in legs) - 0.045 * height
-    legs = [tuple((x, y - drop, z) for x, y, z in leg) for leg in legs]
+    legs = [(_lowered(a, drop), _lowered(b, drop), _lowered(c, drop), _lowered(d, drop)) for a, b, c, d in legs]
     hip = 0.53 * height - drop
     spine = 0.295 * height
     neck = (0.0, hip + spine * math.cos(lean), spine * math.sin(lean))
@@ -84,6 +84,10 @@ def walk(build: Build, gait: Gait, *, loaded: int = 0) -> Skeleton:
     )
 
 
+def _lowered(joint: Joint, drop: float) -> Joint:
+    return joint[0], joint[1] - drop, joint[2]
+
+
 def _leg(build: Build, gait: Gait, side: int) -> tuple[Joint, Joint, Joint, Joint]:
     height, phase = build.height, gait.phase + (0 if side > 0 else math.pi)
     swing = gait.stride * math.sin(phase)
@@ -95,17 +99,25 @@ def _leg(build: Build, gait: Gait, side: int) -> tuple[Joint, Joint, Joint, Join
     ankle = (hip[0] * 0.85, knee[1] - shin * math.cos(back), knee[2] + shin * math.sin(back))
     pitch = 0.25 * back + 0.12
     foot = 0.115 * height
-    toe = (ankle[0] * 1.25, ankle[1] - 0.028 * height + foot * math.sin(min(pitch, 0.2)), ankle[2] + foot * math.cos(pitch))
+    toe = (
+        ankle[0] * 1.25,
+        ankle[1] - 0.028 * height + foot * math.sin(min(pitch, 0.2)),
+        ankle[2] + foot * math.cos(pitch),
+    )
     return hip, knee, ankle, toe
 
 
 def _arm(build: Build, gait: Gait, side: int, neck: Joint, *, still: bool) -> tuple[Joint, Joint, Joint]:
     height = build.height
     swing = (0.15 if still else 1.0) * gait.swing * math.sin(gait.phase + (math.pi if side > 0 else 0)) + 0.05
-    shoulder = (side * (build.shoulder - 0.026 * height), neck[1] - 0.022 * height, neck[2])
-    upper, fore = 0.168 * height, 0.165 * height
+    shoulder = (side * (build.shoulder - 0.031 * height), neck[1] - 0.04 * height, neck[2])
+    upper, fore = 0.16 * height, 0.16 * height
     out = 0.1 + 0.1 * (build.girth - 0.9)
-    elbow = (shoulder[0] + side * upper * out, shoulder[1] - upper * math.cos(swing), shoulder[2] + upper * math.sin(swing))
+    elbow = (
+        shoulder[0] + side * upper * out,
+        shoulder[1] - upper * math.cos(swing),
+        shoulder[2] + upper * math.sin(swing),
+    )
     fold = swing + (0.1 if still else gait.bend * (1 + 0.8 * math.sin(swing)))
     hand = (elbow[0] - side * fore * 0.05, elbow[1] - fore * math.cos(fold), elbow[2] + fore * math.sin(fold))
     return shoulder, elbow, hand

@@ -35,7 +35,15 @@ def _shadow(picture: Image.Image, frame: Frame, zoom: float, rng: np.random.Gene
     slant = float(rng.normal()) * 8 * half
     pencil = ImageDraw.Draw(stencil)
     pencil.ellipse([x - 13 * half, y - 4 * half, x + 13 * half, y + 4 * half], 130)
-    pencil.polygon([(x - 6 * half, y), (x + 6 * half, y), (x + slant * 2 + 4 * half, y - 9 * half), (x + slant * 2 - 4 * half, y - 9 * half)], 90)
+    pencil.polygon(
+        [
+            (x - 6 * half, y),
+            (x + 6 * half, y),
+            (x + slant * 2 + 4 * half, y - 9 * half),
+            (x + slant * 2 - 4 * half, y - 9 * half),
+        ],
+        90,
+    )
     stencil = stencil.filter(ImageFilter.BoxBlur(2.2 * half)).resize(picture.size)
     picture.paste((22, 22, 28), None, stencil)
 
@@ -48,8 +56,14 @@ class Painter:
 
     def paint(self, place: str) -> None:
         """Draw the place of this name."""
-        {"shops": self._shops, "bricks": self._bricks, "park": self._park, "station": self._station,
-         "road": self._road, "mall": self._mall}[place]()
+        {
+            "shops": self._shops,
+            "bricks": self._bricks,
+            "park": self._park,
+            "station": self._station,
+            "road": self._road,
+            "mall": self._mall,
+        }[place]()
 
     def _box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
         if x1 > x0 and y1 > y0:
@@ -59,7 +73,11 @@ class Painter:
         self.pencil.polygon([(x * self.zoom, y * self.zoom) for x, y in points], colour)
 
     def _line(self, x0: float, y0: float, x1: float, y1: float, colour: Colour, width: float = 0.5) -> None:
-        self.pencil.line([(x0 * self.zoom, y0 * self.zoom), (x1 * self.zoom, y1 * self.zoom)], colour, max(1, round(width * self.zoom)))
+        self.pencil.line(
+            [(x0 * self.zoom, y0 * self.zoom), (x1 * self.zoom, y1 * self.zoom)],
+            colour,
+            max(1, round(width * self.zoom)),
+        )
 
     def _ground(self, colour: Colour, joint: Colour, rows: int, shift: float, spread: float = 16) -> None:
         top = self.horizon
@@ -80,7 +98,15 @@ class Painter:
             width = float(rng.uniform(24, 40))
             glow = jitter(rng, pick(rng, {(96, 112, 124): 1.0, (148, 138, 112): 0.7, (62, 72, 82): 0.8}), 1)
             self._box(left + 2, 14, left + width - 2, base - 5, glow)
-            self._shape([(left + 3, base - 8), (left + width * 0.5, 16), (left + width * 0.75, 16), (left + width * 0.25, base - 8)], mix(glow, (255, 255, 255), 0.14))
+            self._shape(
+                [
+                    (left + 3, base - 8),
+                    (left + width * 0.5, 16),
+                    (left + width * 0.75, 16),
+                    (left + width * 0.25, base - 8),
+                ],
+                mix(glow, (255, 255, 255), 0.14),
+            )
             for _ in range(3):
                 x = left + float(rng.uniform(3, width - 7))
                 self._box(x, base - float(rng.uniform(14, 34)), x + 5, base - 6, jitter(rng, pick(rng, CLOTH), 1))
@@ -116,18 +142,32 @@ class Painter:
         rng, base = self.rng, self.horizon
         self._box(0, 0, 64, base, jitter(rng, (186, 206, 222), 0.8))
         leaf = jitter(rng, (74, 112, 56), 1)
+        for _ in range(3):
+            x = float(rng.uniform(-2, 64))
+            self._box(x, base * 0.3, x + float(rng.uniform(1.6, 4)), base + 5, jitter(rng, (84, 66, 50), 1))
         for _ in range(42):
-            x, y = float(rng.uniform(-6, 70)), float(rng.uniform(0, base - 4))
+            x, y = float(rng.uniform(-6, 70)), float(rng.uniform(-4, base * 0.72))
             size = float(rng.uniform(4, 11))
             tint = mix(times(leaf, float(rng.uniform(0.6, 1.3))), (206, 216, 170), 0.12)
-            self.pencil.ellipse([(x - size) * self.zoom, (y - size * 0.7) * self.zoom, (x + size) * self.zoom, (y + size * 0.7) * self.zoom], tint)
-        for _ in range(2):
-            x = float(rng.uniform(0, 64))
-            self._box(x, base * 0.35, x + 3.5, base + 6, jitter(rng, (84, 66, 50), 1))
+            self.pencil.ellipse(
+                [
+                    (x - size) * self.zoom,
+                    (y - size * 0.7) * self.zoom,
+                    (x + size) * self.zoom,
+                    (y + size * 0.7) * self.zoom,
+                ],
+                tint,
+            )
         self._box(0, base, 64, 128, jitter(rng, (104, 138, 70), 0.8))
         bend, path = float(rng.uniform(-14, 14)), jitter(rng, (188, 172, 142), 0.7)
         self._shape([(26 + bend, base), (36 + bend, base), (74, 128), (-8, 128)], path)
         self._box(0, base - 1, 64, base + 2, times(leaf, 0.7))
+        if rng.random() < 0.5:
+            x = float(rng.uniform(-8, 52))
+            self._box(x, base + 4, x + 22, base + 6, (122, 84, 52))
+            self._box(x, base - 2, x + 22, base, (122, 84, 52))
+            self._box(x + 2, base, x + 3, base + 11, (60, 60, 62))
+            self._box(x + 19, base, x + 20, base + 11, (60, 60, 62))
 
     def _station(self) -> None:
         rng, base = self.rng, self.horizon + 12
@@ -164,10 +204,29 @@ class Painter:
         self._line(0, base + 12, 64, base + 12, (206, 204, 196), 0.9)
         if rng.random() < 0.7:
             x, paint = float(rng.uniform(-30, 50)), jitter(rng, pick(rng, CLOTH), 1)
-            self._shape([(x, base + 18), (x + 2, base + 8), (x + 10, base + 7), (x + 16, base - 2), (x + 34, base - 2), (x + 42, base + 8), (x + 46, base + 18)], paint)
+            self._shape(
+                [
+                    (x, base + 18),
+                    (x + 2, base + 8),
+                    (x + 10, base + 7),
+                    (x + 16, base - 2),
+                    (x + 34, base - 2),
+                    (x + 42, base + 8),
+                    (x + 46, base + 18),
+                ],
+                paint,
+            )
             self._shape([(x + 13, base + 7), (x + 17, base), (x + 33, base), (x + 38, base + 7)], (52, 62, 72))
             for wheel in (x + 10, x + 36):
-                self.pencil.ellipse([(wheel - 4) * self.zoom, (base + 14) * self.zoom, (wheel + 4) * self.zoom, (base + 22) * self.zoom], (26, 26, 28))
+                self.pencil.ellipse(
+                    [
+                        (wheel - 4) * self.zoom,
+                        (base + 14) * self.zoom,
+                        (wheel + 4) * self.zoom,
+                        (base + 22) * self.zoom,
+                    ],
+                    (26, 26, 28),
+                )
         self.horizon = base + 26
         self._box(0, base + 25, 64, base + 28, (176, 174, 170))
         self._ground(jitter(rng, (146, 142, 136), 0.6), (124, 120, 116), 6, float(rng.random()))
@@ -179,10 +238,15 @@ class Painter:
             x, width = float(rng.uniform(-10, 60)), float(rng.uniform(8, 22))
             glow = jitter(rng, pick(rng, {(232, 206, 150): 1.0, (206, 170, 120): 1.0, (150, 170, 190): 0.5}), 1)
             self._box(x, 10, x + width, base - 4, glow)
-            self._box(x + 1, base - float(rng.uniform(12, 22)), x + width - 1, base - 4, jitter(rng, pick(rng, CLOTH), 1))
+            self._box(
+                x + 1, base - float(rng.uniform(12, 22)), x + width - 1, base - 4, jitter(rng, pick(rng, CLOTH), 1)
+            )
         for _ in range(6):
             x, y = float(rng.uniform(0, 64)), float(rng.uniform(0, 10))
-            self.pencil.ellipse([(x - 1.5) * self.zoom, (y - 1) * self.zoom, (x + 1.5) * self.zoom, (y + 1) * self.zoom], (255, 244, 214))
+            self.pencil.ellipse(
+                [(x - 1.5) * self.zoom, (y - 1) * self.zoom, (x + 1.5) * self.zoom, (y + 1) * self.zoom],
+                (255, 244, 214),
+            )
         self.horizon = base
         self._ground(jitter(rng, (150, 132, 112), 0.6), (130, 114, 98), 9, float(rng.random()), 14)
         for _ in range(3):

@@ -15,7 +15,7 @@ Level = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Tube:
-    """Levels (v, half width, half depth) along the line from the neck (v = 0) to the pelvis (v = 1) and on downwards."""
+    """Levels (v, half width, half depth) along the line from the neck (v = 0) to the pelvis (v = 1) and on."""
 
     skeleton: Skeleton
     frame: Frame
@@ -23,7 +23,7 @@ class Tube:
     sag: float = 0.012
 
     def at(self, theta: float, v: float) -> Point | None:
-        """The cloth at the angle `theta` from straight ahead (positive to the person's left); None where turned away."""
+        """The cloth at an angle from straight ahead (positive to the person's left); None where turned away."""
         if math.cos(theta + self.frame.yaw) < 0.05:
             return None
         _, wide, deep = self._level(v)
@@ -86,8 +86,9 @@ def trunk(build: Build, skeleton: Skeleton, frame: Frame, loose: float) -> Tube:
         frame,
         (
             (-0.02, 0.034 * height, 0.034 * height),
-            (0.05, 0.6 * shoulder, 0.7 * deep),
-            (0.12, 0.88 * shoulder, 0.9 * deep),
+            (0.03, 0.44 * shoulder, 0.6 * deep),
+            (0.075, 0.76 * shoulder, 0.82 * deep),
+            (0.13, 0.93 * shoulder, 0.94 * deep),
             (0.34, build.chest * loose, 1.08 * deep),
             (0.66, build.waist * (0.3 + 0.7 * loose**1.6), 0.98 * deep * (0.6 + 0.4 * build.girth)),
             (0.92, build.hip * loose, 1.06 * deep),

@@ -83,7 +83,13 @@ def _emblem(canvas: Canvas, person: Person, tube: Tube, theta: float) -> None:
 
 
 def _folds(canvas: Canvas, tube: Tube, unit: float) -> None:
-    for theta, v, length in ((-0.9, 0.6, 0.12), (0.8, 0.68, 0.1), (2.2, 0.62, 0.12), (-2.3, 0.7, 0.1), (0.2, 0.86, 0.07)):
+    for theta, v, length in (
+        (-0.9, 0.6, 0.12),
+        (0.8, 0.68, 0.1),
+        (2.2, 0.62, 0.12),
+        (-2.3, 0.7, 0.1),
+        (0.2, 0.86, 0.07),
+    ):
         points = tube.patch([(theta, v), (theta + 0.5, v + length * 0.6), (theta + 0.75, v + length)])
         if points:
             canvas.line(points, 0.007 * unit, None, 158)

@@ -89,7 +89,9 @@ def rank(
         raise UserError(f"ks={tuple(ks)} and chunk={chunk}: each must be at least 1")
     if len(queries) != relations.queries:
         raise UserError(f"{len(queries)} query embeddings for {relations.queries} labelled queries")
-    points = similarity(_tensor(queries))
+    asked = _tensor(queries)
+    # Apple's GPUs have no float64, which exact scores need.
+    points = similarity(asked.cpu() if asked.device.type == "mps" else asked)
     device = points.grid.device
     blocks = blocks_of(points, relations, _score_pairs(points, gallery, relations, similarity, chunk))
     for start, rows in _chunks(gallery, relations, points, chunk):

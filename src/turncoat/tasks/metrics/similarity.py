@@ -82,7 +82,7 @@ def pair_scores(queries: Points, gallery: Points) -> Tensor:
 def _wide(rows: Tensor) -> Tensor:
     if rows.ndim != 2:
         raise UserError(f"embeddings of shape {tuple(rows.shape)}: they must be [N, D]")
-    return rows.to(torch.float64)
+    return rows.detach().to(torch.float64)
 
 
 def _norms(values: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def expected_metrics(groups: TieGroups, queries: int, ks: Sequence[int], asr_k: 
 
     sums = _position_sums(groups, ks)
     missed = _chance_to_miss(groups, first, [*ks, asr_k])
-    size = (groups.good + groups.negative)[first]
+    size = (groups.good + groups.negative)[first].double()
     metrics = {f"cmc@{k}": spread(first, 1 - missed[k]) for k in ks}
     metrics["asr"] = spread(first, missed[asr_k])
     metrics["ap"] = total(sums["ap"]) / good
@@ -73,7 +73,7 @@ def _chance_to_miss(groups: TieGroups, first: Tensor, ks: Sequence[int]) -> dict
     for rank in range(max(ks)):
         # So many items of the group are already placed; the next place misses if it falls to a negative.
         placed = rank - before
-        next_misses = (negative - placed).clamp(min=0) / (size - placed).clamp(min=1)
+        next_misses = (negative - placed).clamp(min=0).double() / (size - placed).clamp(min=1)
         chance = torch.where(placed >= 0, chance * next_misses, chance)
         if rank + 1 in ks:
             chances[rank + 1] = chance
@@ -84,7 +84,7 @@ def _expected_within(groups: TieGroups, k: int) -> Tensor:
     """The expected number of each group's good items among the first k."""
     size = groups.good + groups.negative
     inside = (k - groups.good_before - groups.negative_before).clamp(min=0).minimum(size)
-    return groups.good * inside / size
+    return groups.good * inside.double() / size
 
 
 def _position_sums(groups: TieGroups, ks: Sequence[int]) -> dict[str, Tensor]:

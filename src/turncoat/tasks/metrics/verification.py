@@ -95,8 +95,8 @@ def eer(scores: Tensor, same: Tensor) -> float:
     if not (bool(same.any()) and bool((~same).any())):
         return math.nan
     _, positives, negatives = _histogram(scores, same)
-    accepted = 1 - _before(negatives) / negatives.sum()
-    rejected = _before(positives) / positives.sum()
+    accepted = 1 - _before(negatives).double() / negatives.sum()
+    rejected = _before(positives).double() / positives.sum()
     gap = accepted - rejected
     last = int((gap >= 0).nonzero()[-1])
     part = gap[last] / (gap[last] - gap[last + 1])

@@ -1,0 +1,87 @@
+"""Where meaning lives: the truth a task needs, what an attacker wants of it, and how its results are measured."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from turncoat.core.criterion import Criterion
+from turncoat.core.objective import Objective
+from turncoat.core.truth import Columns
+from turncoat.core.victim import Victim
+from turncoat.tasks.metrics.estimate import Estimate, clustered_rate
+from turncoat.tasks.samples import Samples
+
+Records = Mapping[str, NDArray[np.generic]]
+"""Columns of per-sample records, in the order of the samples."""
+
+
+class Task(ABC):
+    """One kind of recognition.
+
+    `objective` is what an attacker wants by default, `criterion` when a sample is broken (None: only the whole
+    gallery can tell), `margin` an objective that is positive exactly then, for minimum-norm attacks (None: there is
+    none). `stops` says that an attack may leave a sample once it is broken. Every judged sample has a `score` in [0,
+    1]; its mean is the headline, named `headline`, and a sample whose score is below one half is broken. `cluster`
+    names the column of those that are not independent of each other.
+    """
+
+    name: ClassVar[str]
+    headline: ClassVar[str]
+    needs: ClassVar[str]
+    stops: ClassVar[bool] = True
+    cluster: ClassVar[str | None] = None
+
+    @property
+    @abstractmethod
+    def objective(self) -> Objective: ...
+
+    @property
+    def criterion(self) -> Criterion | None:
+        return None
+
+    @property
+    def margin(self) -> Objective | None:
+        return None
+
+    def context(self, victim: Victim, samples: Samples) -> Columns:  # noqa: ARG002
+        """What takes the whole data set under this victim: gallery descriptors, thresholds."""
+        return {}
+
+    @abstractmethod
+    def truth(self, samples: Samples, rows: Sequence[int], context: Columns) -> Columns:
+        """The columns of truth that objective and criterion need for the given rows."""
+
+    @abstractmethod
+    def judge(self, victim: Victim, images: Tensor, samples: Samples, rows: Sequence[int], context: Columns) -> Columns:
+        """Per-sample records of what the victim says about `images`, which stand for the given rows."""
+
+    @abstractmethod
+    def metrics(self, records: Records) -> dict[str, Estimate]:
+        """Every figure of the task with its interval; the headline first."""
+
+    def compare(self, clean: Records, attacked: Records) -> dict[str, Estimate]:
+        """The attack's success with both denominators: all samples, and those right when clean."""
+        broken, right = ~_right(attacked), _right(clean)
+        known = ~np.isnan(attacked["score"].astype(np.float64))
+        return {
+            "success_all": self.rate(broken[known], attacked, known),
+            "success_conditional": self.rate(broken[known & right], attacked, known & right),
+        }
+
+    def rate(self, values: NDArray[np.generic], records: Records, chosen: NDArray[np.bool_] | None = None) -> Estimate:
+        """The mean of values in [0, 1] with an interval that respects the task's clusters."""
+        clusters = None if self.cluster is None else records[self.cluster]
+        if clusters is not None and chosen is not None:
+            clusters = clusters[chosen]
+        return clustered_rate(values.astype(np.float64), clusters)
+
+
+def _right(records: Records) -> NDArray[np.bool_]:
+    score: NDArray[np.float64] = records["score"].astype(np.float64)
+    return score >= 0.5
