@@ -26,8 +26,8 @@ from turncoat.objectives.labels import CrossEntropy, DifferenceOfLogitsRatio, Lo
 from turncoat.objectives.pairs import PairSimilarity
 
 GREY = 1 / 255
-EPS = 8 * GREY
-EPS_L2 = 0.6
+EPS = 4 * GREY
+EPS_L2 = 0.4
 SAMPLES = 6
 CLASSES = 5
 
@@ -37,12 +37,13 @@ class Tiny(nn.Module):
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        self.first = nn.Conv2d(3, 4, 3, padding=1)
-        self.norm = nn.BatchNorm2d(4)
-        self.second = nn.Conv2d(4, 6, 3, stride=2, padding=1)
-        self.drop = nn.Dropout(0.5)
-        self.embed = nn.Linear(6 * 4 * 4, 6)
-        self.head = nn.Linear(6, CLASSES)
+        with torch.random.fork_rng():
+            self.first = nn.Conv2d(3, 4, 3, padding=1)
+            self.norm = nn.BatchNorm2d(4)
+            self.second = nn.Conv2d(4, 6, 3, stride=2, padding=1)
+            self.drop = nn.Dropout(0.5)
+            self.embed = nn.Linear(6 * 4 * 4, 6)
+            self.head = nn.Linear(6, CLASSES)
         self.double()
         generator = seeded(seed)
         with torch.no_grad():
@@ -147,7 +148,7 @@ class Case:
         """The attack on the tiny victim and images, or on what is given instead; `rows` takes some of the samples."""
         victim = victim or tiny_victim()
         images = tiny_images() if images is None else images
-        truth = changes.pop("truth", None) or self.job.truth(tiny_victim(), images)
+        truth = changes.pop("truth") if "truth" in changes else self.job.truth(tiny_victim(), images)
         attack = changes.pop("attack", None) or self.make(self.eps)
         part = changes.pop("rows", None)
         if part is not None:
@@ -168,6 +169,7 @@ def _table() -> Iterable[Case]:
         aim = {"objective": job.objective}
         yield Case("noise", job, lambda eps, aim=aim: gradient.noise(eps, **aim))
         yield Case("noise-sign", job, lambda eps, aim=aim: gradient.noise(eps, **aim, sign=True))
+        yield Case("noise-l2", job, lambda eps, aim=aim: gradient.noise(eps, **aim, norm="l2"), EPS_L2, "l2")
         yield Case("pgd", job, lambda eps, aim=aim: gradient.pgd(eps, **aim, steps=5))
         yield Case("pgd-l2", job, lambda eps, aim=aim: gradient.pgd(eps, **aim, norm="l2", steps=5), EPS_L2, "l2")
         yield Case("apgd", job, lambda eps, aim=aim: gradient.apgd(eps, **aim, steps=8))

@@ -7,6 +7,7 @@ from itertools import combinations, product
 import pytest
 import torch
 
+from turncoat.tasks.metrics import ties
 from turncoat.tasks.metrics.ties import TieGroups, expected_metrics
 
 KS = (1, 2, 3, 5)
@@ -62,7 +63,9 @@ def test_average_precision_of_the_published_code(ranks: tuple[int, ...], trapezo
     assert float(values["ap_trapezoid"]) == pytest.approx(trapezoid, abs=1e-6)
 
 
-def test_every_small_list_against_all_its_orders() -> None:
+@pytest.mark.parametrize("at_once", [1, 7, 2_000_000])
+def test_every_small_list_against_all_its_orders(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ties, "_POSITIONS", at_once)
     sizes = [(1, 0), (0, 2), (1, 1), (2, 0), (1, 3), (2, 2), (3, 1)]
     lists = [list(groups) for n in (1, 2, 3) for groups in product(sizes, repeat=n) if any(g for g, _ in groups)]
     values = expected_metrics(counts_of(lists), len(lists), KS, ASR_K)

@@ -53,6 +53,8 @@ def test_no_threshold_decides_more_pairs_rightly(seed: int, levels: int) -> None
 def test_threshold_of_separable_scores_is_the_middle_and_of_one_kind_takes_all() -> None:
     scores = torch.tensor([0.1, 0.3, 0.7, 0.8])
     assert most_accurate_threshold(scores, torch.tensor([False, False, True, True])) == pytest.approx(0.5)
+    # Accepting all is right twice as well, but a cut between scores goes first.
+    assert most_accurate_threshold(scores[1:], torch.tensor([True, False, True])) == pytest.approx(0.75)
     assert most_accurate_threshold(scores, torch.ones(4, dtype=torch.bool)) == -math.inf
     assert most_accurate_threshold(scores, torch.zeros(4, dtype=torch.bool)) == math.inf
 

@@ -35,6 +35,14 @@ class GradientAttack:
     restarts: int = 1
     views: Sequence[View] = (Plain(),)
 
+    @property
+    def passes(self) -> tuple[int, int]:
+        """The most forward and backward passes that one sample can cost."""
+        looks = self.restarts * (self.steps + 1)
+        views = len(self.views)
+        plain = 0 if any(isinstance(view, Plain) for view in self.views) else 1
+        return views + 1 + looks * (views + plain), self.restarts * self.steps * views
+
     def __call__(
         self,
         victim: Victim,
@@ -99,21 +107,21 @@ def ascend(
         )
     meter = _Meter(victim)
     lens = Lens(victim, objective, constraint, criterion, tuple(views), bits is not None)
-    batch = lens.observe(images, as_columns(truth), spread(generator, images))
+    batch = lens.observe(images.detach(), as_columns(truth), spread(generator, images))
     result = batch.untouched()
     result.forwards.fill_(meter.read(len(images))[0])
     if constraint.shared:
         climb = _climb(lens, batch, step, steps, start or Zero(), active_set=False)
-        return replace(climb, forwards=climb.forwards + result.forwards)
-    for _ in range(restarts):
+        result = replace(climb, forwards=climb.forwards + result.forwards)
+    for _ in range(0 if constraint.shared else restarts):
         unbroken = torch.ones_like(result.forwards, dtype=torch.bool) if result.success is None else ~result.success
         left = unbroken.nonzero()[:, 0]
         if not len(left):
             break
         climb = _climb(lens, batch.take(left), step, steps, start or Zero(), active_set)
         result = result.better_of(climb, left)
-    moved = result.objective.isfinite()
-    return replace(result, objective=torch.where(moved, result.objective, result.objective_clean))
+    untouched = result.objective == -math.inf
+    return replace(result, objective=torch.where(untouched, result.objective_clean, result.objective))
 
 
 @dataclass(frozen=True)
@@ -194,6 +202,8 @@ class Lens:
                 leaf = images.detach().requires_grad_(differentiate)
                 outputs = self.victim(view(leaf, batch.generators))
                 value = self.objective(outputs, reference)
+            if differentiate and not value.requires_grad:
+                raise UserError(f"{self.victim.name} gives no gradients: something in it or before it cuts the graph")
             if differentiate:
                 slopes.append(torch.autograd.grad(value.sum(), leaf)[0])
             if not view.random:
@@ -213,6 +223,7 @@ def _mean(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.stack(parts).mean(0)
 
 
+@torch.enable_grad()
 def _climb(lens: Lens, batch: Batch, step: Step, steps: int, start: Start, active_set: bool) -> AttackResult:
     """One ascent from one start; the rows of what it returns are those of `batch`."""
     best = _Best(batch, shared=lens.constraint.shared)
@@ -229,7 +240,8 @@ def _climb(lens: Lens, batch: Batch, step: Step, steps: int, start: Start, activ
             best.see(live, images.detach(), value, broken)
         if slope is None:
             break
-        (gradient,) = torch.autograd.grad(images, variable, slope)
+        # a sample without a finite slope must not spoil a variable that all samples share
+        (gradient,) = torch.autograd.grad(images, variable, slope.nan_to_num(0.0, 0.0, 0.0))
         if active_set and bool(best.finished[live].any()):
             stay = (~best.finished[live]).nonzero()[:, 0]
             live, batch, value = live[stay], batch.take(stay), value[stay]
@@ -237,7 +249,8 @@ def _climb(lens: Lens, batch: Batch, step: Step, steps: int, start: Start, activ
             if not len(live):
                 break
         finite = gradient.nan_to_num(0.0, 0.0, 0.0)
-        move = Move(batch.images, variable.detach(), finite, value, lens.constraint, turn, steps)
+        reached = value.nanmean()[None] if lens.constraint.shared else value
+        move = Move(batch.images, variable.detach(), finite, reached, lens.constraint, turn, steps)
         variable, state = step(move, state)
         best.moved(live)
     return best.result()
@@ -252,12 +265,15 @@ class _Best:
         self.finished = torch.zeros_like(self.kept.forwards, dtype=torch.bool)
 
     def see(self, live: Tensor, images: Tensor, value: Tensor, broken: Tensor | None) -> None:
-        """Keep the iterate where it is better or the first that breaks; a shared variable as a whole or not at all."""
+        """Keep the iterate where it is better or the first that breaks; a shared variable as a whole or not at all.
+
+        Of equals the later one is kept: on an overconfident victim the loss is 0 to rounding all the way.
+        """
         kept = self.kept
         if self.shared:
-            better = (value.mean() > kept.objective[live].mean()).expand(len(live))
+            better = (value.nanmean() > kept.objective[live].nanmean()).expand(len(live))
         else:
-            better = value > kept.objective[live]
+            better = value >= kept.objective[live]
             better = (better if broken is None else better | broken) & ~self.finished[live]
         chosen = live[better]
         kept.images[chosen] = images[better]

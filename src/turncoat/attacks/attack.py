@@ -21,6 +21,11 @@ class Attack(Protocol):
     changes the cost and nothing else; `bits=8` keeps every judged and returned image on 8-bit levels, None does not.
     """
 
+    @property
+    def passes(self) -> tuple[int, int]:
+        """The most forward and backward passes that one sample can cost."""
+        ...
+
     def __call__(
         self,
         victim: Victim,

@@ -25,6 +25,12 @@ class Gauntlet:
 
     attacks: Sequence[Attack]
 
+    @property
+    def passes(self) -> tuple[int, int]:
+        """The most forward and backward passes that one sample can cost."""
+        costs = [attack.passes for attack in self.attacks]
+        return sum(forwards for forwards, _ in costs), sum(backwards for _, backwards in costs)
+
     def __call__(
         self,
         victim: Victim,

@@ -25,6 +25,11 @@ class NoiseAttack:
     size: float
     sign: bool = False
 
+    @property
+    def passes(self) -> tuple[int, int]:
+        """The most forward and backward passes that one sample can cost."""
+        return 2, 0
+
     @torch.no_grad()
     def __call__(
         self,

@@ -135,7 +135,8 @@ class APGD(Step):
             **state,
             "best": torch.where(better.view(lead), move.variable, state["best"]),
             "best_gradient": torch.where(better.view(lead), move.gradient, state["best_gradient"]),
-            "best_objective": torch.maximum(state["best_objective"], move.objective),
+            "best_objective": torch.where(better, move.objective, state["best_objective"]),
+            "checked_objective": state["checked_objective"] if move.turn else move.objective,
             "rises": state["rises"] + ((move.objective > state["last_objective"]) & (move.turn > 0)),
             "last_objective": move.objective,
         }
@@ -143,7 +144,7 @@ class APGD(Step):
     def _check(self, move: Move, state: State) -> tuple[Move, State]:
         marks = checkpoints(move.turns)
         since = move.turn - max((mark for mark in marks if mark < move.turn), default=0)
-        stalled = state["rises"] <= self.rho * since
+        stalled = state["rises"] < self.rho * since
         same = ~state["halved"] & (state["checked_objective"] >= state["best_objective"])
         halve = stalled | same
         lead = _lead(move.variable)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from turncoat.core.errors import UserError
 from turncoat.core.seeds import uniform
 
 LEVELS = 255
@@ -51,7 +52,7 @@ class Constraint(ABC):
     def quantise(self, images: Tensor, candidate: Tensor) -> Tensor:
         """The candidate on 8-bit levels, each pixel rounded towards the clean one, so that no budget is exceeded."""
         inner, _ = _levels(images, candidate)
-        return inner / LEVELS
+        return _pixels(images, inner)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Linf(Constraint):
         return self.project(images, uniform(images, generators) * self.eps)
 
     def project(self, images: Tensor | None, variable: Tensor) -> Tensor:
-        low, high = _box(images, self.eps)
+        low, high = _box(images, variable, self.eps)
         return variable.clamp(low, high)
 
     def steepest(self, gradient: Tensor) -> Tensor:
@@ -77,8 +78,8 @@ class Linf(Constraint):
         """The nearest 8-bit level inside the ball; a pixel with no level inside keeps its value."""
         low = ((images - self.eps) * LEVELS - _SLACK).ceil()
         high = ((images + self.eps) * LEVELS + _SLACK).floor()
-        level = torch.minimum(torch.maximum((candidate * LEVELS).round(), low), high).clamp(0, LEVELS)
-        return torch.where(low <= high, level / LEVELS, candidate)
+        level = torch.minimum(torch.maximum((candidate * LEVELS).round(), low), high)
+        return torch.where(low <= high, _pixels(images, level), candidate)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class L2(Constraint):
         return self.project(images, unit_rows(torch.stack(rows).to(images)) * inside * self.eps)
 
     def project(self, images: Tensor | None, variable: Tensor) -> Tensor:
-        low, high = _box(images, self.cap)
+        low, high = _box(images, variable, self.cap)
         return _shrink(variable, low, high, self.eps)
 
     def steepest(self, gradient: Tensor) -> Tensor:
@@ -119,7 +120,7 @@ class L2(Constraint):
             high = torch.where(fits, threshold, high)
             low = torch.where(fits, low, threshold)
             threshold = torch.where(high == 0.5, high, (low + high) / 2)
-        return (inner + outwards * (gain >= high)).clamp(0, LEVELS) / LEVELS
+        return _pixels(images, inner + outwards * (gain >= high))
 
 
 def joint(l2: float, linf: float) -> L2:
@@ -133,6 +134,10 @@ class Masked(Constraint):
 
     inner: Constraint
     mask: Tensor
+
+    def __post_init__(self) -> None:
+        if self.inner.shared:
+            raise UserError("a mask goes inside what is shared: Shared(Masked(...)), not Masked(Shared(...))")
 
     def start(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         return self.project(images, self.inner.start(images, generators))
@@ -212,9 +217,9 @@ def lengths(vectors: Tensor) -> Tensor:
     return length
 
 
-def _box(images: Tensor | None, cap: float) -> tuple[Tensor, Tensor]:
+def _box(images: Tensor | None, variable: Tensor, cap: float) -> tuple[Tensor, Tensor]:
     if images is None:
-        return torch.tensor(-cap), torch.tensor(cap)
+        return variable.new_tensor(-cap), variable.new_tensor(cap)
     return (-images).clamp(min=-cap), (1 - images).clamp(max=cap)
 
 
@@ -252,8 +257,14 @@ def _levels(images: Tensor, candidate: Tensor) -> tuple[Tensor, Tensor]:
     clean, wanted = images * LEVELS, candidate * LEVELS
     near = wanted.round()
     on_level = (wanted - near).abs() < _SLACK
-    towards = torch.where(candidate >= images, wanted.floor(), wanted.ceil())
-    inner = torch.where(on_level, near, towards)
-    crossed = (inner - clean).sign() * (wanted - clean).sign() < 0
+    rises = candidate >= images
+    inner = torch.where(on_level, near, torch.where(rises, wanted.floor(), wanted.ceil()))
+    crossed = torch.where(rises, inner < clean, inner > clean)
     gain = (wanted - inner).abs().masked_fill(on_level | crossed, 0)
     return torch.where(crossed, clean, inner), gain
+
+
+def _pixels(images: Tensor, levels: Tensor) -> Tensor:
+    """The pixels at these levels; one that is back at its clean level has its clean value, to the last bit."""
+    pixels = levels.clamp(0, LEVELS) / LEVELS
+    return torch.where((pixels - images).abs() < _SLACK / LEVELS, images, pixels)

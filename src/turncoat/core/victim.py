@@ -49,6 +49,8 @@ class Victim:
         for kind in (*(taps or {}), *([reads] if reads else [])):
             if kind not in KINDS:
                 raise UserError(f"a victim reads {', '.join(KINDS)}; {kind!r} is none of them")
+        if bool(mean) != bool(std):
+            raise UserError("normalisation needs both mean and std (one number per channel), or neither")
         self.network = network.eval().requires_grad_(False)
         self.name = name or type(network).__name__
         self.reads = reads

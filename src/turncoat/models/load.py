@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from turncoat.core.errors import UserError
+from turncoat.models.builtin import load_builtin
 from turncoat.models.cifar_resnet import resnet20, resnet56
 from turncoat.models.extras import optional
 from turncoat.models.mobilefacenet import mobilefacenet
@@ -35,7 +36,8 @@ def load_network(
 ) -> nn.Module:
     """Build the network that `source` names, and fill it with `weights` where given.
 
-    `turncoat:NAME` one of ours (`NETWORKS`), `timm:NAME` one of timm's, `python:package.module:function` whatever your
+    `turncoat:NAME` one of ours (`NETWORKS`), `builtin:NAME` one that ships trained (`BUILTIN`),
+    `timm:NAME` one of timm's, `python:package.module:function` whatever your
     function returns, `torchscript:PATH` and `onnx:PATH` a file that brings its own weights. `options` go to the
     constructor by name; `key_prefix` chooses a part of the checkpoint (see `load_state`). Initial weights are drawn
     from the global generator, which is put back afterwards: two builds begin alike. Raises UserError for what is not
@@ -45,7 +47,7 @@ def load_network(
     if not name or scheme not in SCHEMES:
         known = ", ".join(f"{scheme}:..." for scheme in SCHEMES)
         raise UserError(f"cannot tell what network {source!r} is: name it as one of {known}")
-    if scheme in ("torchscript", "onnx") and (weights is not None or options):
+    if scheme in ("torchscript", "onnx", "builtin") and (weights is not None or options):
         raise UserError(f"{source} brings its own weights and settings: leave weights and options out")
     with torch.random.fork_rng(devices=[]):
         network = SCHEMES[scheme](name, options or {})
@@ -114,8 +116,13 @@ def _onnx(name: str, _: Options) -> nn.Module:
     return load_onnx(name)
 
 
+def _builtin(name: str, _: Options) -> nn.Module:
+    return load_builtin(name)
+
+
 SCHEMES: Mapping[str, Callable[[str, Options], nn.Module]] = {
     "turncoat": _ours,
+    "builtin": _builtin,
     "timm": _timm,
     "python": _python,
     "torchscript": _torchscript,

@@ -14,10 +14,10 @@ from turncoat.core.truth import Columns, column
 
 @dataclass(frozen=True)
 class Misclassified(Criterion):
-    """The highest score is not the label's."""
+    """The highest score is not the label's; a label whose score is not a number is never recognised."""
 
     def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:
-        return outputs.logits.argmax(1) != column(reference, "label")
+        return ~_first(outputs.logits, column(reference, "label"))
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ClassifiedAs(Criterion):
     """The highest score is that of the truth column `target`."""
 
     def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:
-        return outputs.logits.argmax(1) == column(reference, "target")
+        return _first(outputs.logits, column(reference, "target"))
 
 
 @dataclass(frozen=True)
@@ -56,3 +56,9 @@ class PairMistaken(Criterion):
         cosine = (F.normalize(outputs.embedding, dim=-1) * other).sum(-1)
         accepted = cosine > column(reference, "threshold").to(cosine)
         return accepted != column(reference, "same")
+
+
+def _first(logits: Tensor, label: Tensor) -> Tensor:
+    """Whether the label's score is the highest; argmax takes NaN for the highest, so that is ruled out."""
+    own = logits.gather(1, label[:, None])[:, 0]
+    return (logits.argmax(1) == label) & ~own.isnan()

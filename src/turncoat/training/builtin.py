@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -34,10 +34,12 @@ def retrain(name: str, *, seed: int = 0, report: Callable[[Progress], None] = la
 
 def training_set(name: str) -> Samples:
     """The training split that belongs to a built-in victim."""
-    make = {
-        "street_classification": sets.classification,
-        "street_attributes": sets.attributes,
-        "street_retrieval": sets.retrieval,
-        "street_verification": sets.verification,
-    }
-    return make[name]("train")
+    return TRAINING_SETS[name]("train")
+
+
+TRAINING_SETS: Mapping[str, Callable[[str], Samples]] = {
+    "street_classification": sets.classification,
+    "street_attributes": sets.attributes,
+    "street_retrieval": sets.retrieval,
+    "street_verification": sets.verification,
+}

@@ -9,7 +9,7 @@ import numpy as np
 
 from turncoat.data.street import arms, bags, heads, legs, occluders, scenes, uppers
 from turncoat.data.street.camera import Camera, camera_of, turned
-from turncoat.data.street.canvas import SUPER, Canvas, Floats
+from turncoat.data.street.canvas import Canvas, halved
 from turncoat.data.street.light import clouds_of
 from turncoat.data.street.person import Person
 from turncoat.data.street.pose import Frame, Gait, Skeleton, walk
@@ -48,7 +48,7 @@ def body(person: Person, camera: int, seed: int, *, height: int = 128) -> np.nda
     fall = np.linspace(1.06, 0.9, rows, dtype=np.float32)[:, None]
     scene = scenes.backdrop(view, rng, (rows, columns), moment.frame)
     lit = albedo * np.clip(shade * fabric * fall, 0.12, 1.7)[..., None] + (1 - cover[..., None]) * scene
-    return view.lens.photograph(_halved(lit, SUPER // 2), rng, float(rng.uniform(0.78, 1.2)))
+    return view.lens.photograph(halved(lit), rng, float(rng.uniform(0.78, 1.2)))
 
 
 def _moment(person: Person, view: Camera, rng: np.random.Generator) -> Moment:
@@ -94,8 +94,3 @@ def _arm(canvas: Canvas, person: Person, skeleton: Skeleton, frame: Frame, side:
     if person.wear.carry in ("handbag", "plastic bag") and (side == 1) == (person.wear.side > 0):
         bags.in_hand(canvas, person, skeleton, frame)
     arms.draw(canvas, person, skeleton, frame, side)
-
-
-def _halved(picture: Floats, factor: int) -> Floats:
-    rows, columns = picture.shape[0] // factor, picture.shape[1] // factor
-    return picture.reshape(rows, factor, columns, factor, 3).mean((1, 3))

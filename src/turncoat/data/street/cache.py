@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,10 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Shots:
-    """Pictures to take: `rows` are (identity, camera, seed); bodies of `pixels` rows and half as many columns, or square
-    faces. `shots(i)` is picture i, uint8 `[3, H, W]`; all are rendered, or found in the cache, when one is first asked for.
+    """Pictures to take: `rows` are (identity, camera, seed); `pixels` is their height.
+
+    `shots(i)` is picture i, uint8 `[3, H, W]`: a square face, or a body half as wide as high. All of them are rendered,
+    or found in the cache, when one is first asked for.
     """
 
     faces: bool
@@ -35,7 +37,15 @@ class Shots:
     rows: tuple[tuple[int, int, int], ...]
 
     def __call__(self, index: int) -> Tensor:
-        return torch.from_numpy(_pictures(self)[index].transpose(2, 0, 1).copy())
+        return torch.from_numpy(self.pictures[index].transpose(2, 0, 1).copy())
+
+    def __reduce__(self) -> tuple[type[Shots], tuple[bool, int, tuple[tuple[int, int, int], ...]]]:
+        return Shots, (self.faces, self.pixels, self.rows)  # another process opens the file itself
+
+    @cached_property
+    def pictures(self) -> Pixels:
+        """All pictures, `[N, H, W, 3]`, read-only where they come from the disk."""
+        return _load(self)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -67,20 +77,22 @@ def folder() -> Path:
     return Path(chosen) if chosen else Path("~/.cache/turncoat").expanduser()
 
 
-def _pictures(shots: Shots) -> Pixels:
-    return _load(shots, folder() / f"street-{shots.key()}.npy")
-
-
-@lru_cache(maxsize=16)
-def _load(shots: Shots, path: Path) -> Pixels:
+def _load(shots: Shots) -> Pixels:
+    path = folder() / f"street-{shots.key()}.npy"
     found = _read(path, shots.shape)
     if found is not None:
         return found
     try:
         _write(path, shots)
     except OSError:  # a full or read-only disk costs time, not the result
-        return shots.render(np.empty(shots.shape, dtype=np.uint8))
-    return np.load(path, mmap_mode="r")
+        return _in_memory(shots)
+    found = _read(path, shots.shape)
+    return _in_memory(shots) if found is None else found
+
+
+@lru_cache(maxsize=8)
+def _in_memory(shots: Shots) -> Pixels:
+    return shots.render(np.empty(shots.shape, dtype=np.uint8))
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> Pixels | None:

@@ -15,7 +15,7 @@ Point = tuple[float, float]
 Floats = NDArray[np.float32]
 
 SUPER = 4
-"""Drawn pixels per final pixel, along each side."""
+"""Drawn pixels per final pixel, along each side; `shrunk` takes one half of it, `halved` the other."""
 
 _STRIPS = (1.0, 0.82, 0.6, 0.34)
 
@@ -23,7 +23,7 @@ _STRIPS = (1.0, 0.82, 0.6, 0.34)
 class Canvas:
     """Colour and relief of one figure, in units of which the picture has `width` by `height`.
 
-    The relief is a height in 1..255 above the background (0): from its slopes comes the light, from 0 or not the outline.
+    The relief is a height in 1..255 above the background (0): its slopes make the light, its zeros the outline.
     """
 
     def __init__(self, width: float, height: float, pixels: int) -> None:
@@ -96,19 +96,21 @@ class Canvas:
             height = round(base + bulge * math.sqrt(1 - share**2))
             self.polygon([*one, *reversed(two)], colour if share == 1 else None, height)
 
-    def printed(self, points: Sequence[Point], sheet: Image.Image) -> None:
-        """Fill a polygon with a sheet of cloth as large as the canvas; the relief stays."""
-        zoomed = [(x * self.zoom, y * self.zoom) for x, y in points]
-        stencil = Image.new("1", self.size)
-        ImageDraw.Draw(stencil).polygon(zoomed, 1)
-        self.colour.paste(sheet, None, stencil)
-
     def shrunk(self, blur: float) -> tuple[Floats, Floats, Floats]:
         """Colour `[H, W, 3]` in 0..1 times cover, cover `[H, W]` in 0..1, and relief `[H, W]`; at half the drawn size.
 
         `blur` softens the relief, in pixels of the result.
         """
-        cover = self.relief.point(lambda height: 255 if height else 0).reduce(2)
+        cover = self.relief.point([0] + [255] * 255).reduce(2)
         relief = self.relief.reduce(2).filter(ImageFilter.GaussianBlur(blur))
-        colour = np.asarray(self.colour.reduce(2), dtype=np.float32) / 255
-        return colour, np.asarray(cover, dtype=np.float32) / 255, np.asarray(relief, dtype=np.float32)
+        colour = np.array(self.colour.reduce(2), dtype=np.float32)
+        colour /= 255
+        covered = np.array(cover, dtype=np.float32)
+        covered /= 255
+        return colour, covered, np.asarray(relief, dtype=np.float32)
+
+
+def halved(picture: Floats) -> Floats:
+    """A picture `[2 H, 2 W, 3]` at half the size: the mean of each four pixels."""
+    rows = picture[0::2] + picture[1::2]
+    return np.asarray((rows[:, 0::2] + rows[:, 1::2]) * 0.25, dtype=np.float32)

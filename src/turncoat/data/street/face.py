@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from turncoat.data.street import features, hairdo
+from turncoat.data.street import features, hairdo, traits
 from turncoat.data.street.camera import Camera, camera_of
-from turncoat.data.street.canvas import SUPER, Canvas, Floats
+from turncoat.data.street.canvas import Canvas, Floats, halved
 from turncoat.data.street.light import Lamp, Lens, clouds_of
 from turncoat.data.street.palette import CLOTH, jitter, pick, times
 from turncoat.data.street.person import Person
@@ -28,8 +28,8 @@ _PLACES = {
 def face(person: Person, camera: int, seed: int, *, size: int = 64) -> np.ndarray:
     """A picture of the person's face, uint8 `[size, size, 3]`, RGB, the eyes always in the same two places.
 
-    The camera (0..5) fixes surroundings, colours and sharpness; the seed the light, the turn of the head, the expression,
-    whether hat and dark glasses are on, and the noise. The same three numbers give the same bytes.
+    The camera (0..5) fixes surroundings, colours and sharpness; the seed light, turn of the head, expression, hat and
+    glasses, and the noise. The same three numbers give the same bytes.
     """
     view = camera_of(camera)
     rng = np.random.default_rng([person.identity, camera, seed, 2])
@@ -43,9 +43,7 @@ def face(person: Person, camera: int, seed: int, *, size: int = 64) -> np.ndarra
     albedo = albedo * _flush(visage, rows)
     scene = _surroundings(view, rng, rows)
     lit = albedo * np.clip(shade * pores, 0.1, 1.8)[..., None] + (1 - cover[..., None]) * scene
-    step = SUPER // 2
-    small = lit.reshape(rows // step, step, rows // step, step, 3).mean((1, 3))
-    return _lens(view.lens, rng).photograph(small, rng, float(rng.uniform(0.72, 1.18)))
+    return _lens(view.lens, rng).photograph(halved(lit), rng, float(rng.uniform(0.72, 1.18)))
 
 
 def _look(rng: np.random.Generator) -> Look:
@@ -81,16 +79,16 @@ def _draw(canvas: Canvas, visage: Visage, rng: np.random.Generator) -> None:
     if person.wear.scarf is not None and rng.random() < 0.4:
         canvas.dome((32, 64), (24, 6.5), person.wear.scarf, 100, 60)
     features.skin(canvas, visage)
-    features.lines(canvas, visage)
-    features.beard(canvas, visage, rng)
+    traits.lines(canvas, visage)
+    traits.beard(canvas, visage, rng)
     features.nose(canvas, visage)
     features.mouth(canvas, visage)
     features.eyes(canvas, visage)
     hairdo.above(canvas, visage, rng)
     if person.wear.glasses == "glasses" and rng.random() < 0.85:
-        features.glasses(canvas, visage, dark=False)
+        traits.glasses(canvas, visage, dark=False)
     elif person.wear.glasses == "sunglasses" and rng.random() < 0.35:
-        features.glasses(canvas, visage, dark=True)
+        traits.glasses(canvas, visage, dark=True)
     if capped:
         hairdo.hat(canvas, visage)
 

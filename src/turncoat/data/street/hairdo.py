@@ -95,6 +95,7 @@ def _hairline(face: Visage) -> list[Point]:
     hair, half = face.person.hair, face.half
     high = EYES - 13.5 * hair.hairline
     side = 1 if face.person.identity % 2 else -1
+    shape: tuple[Point, ...]
     if hair.style in ("bob", "long"):
         if face.person.identity % 3 == 0:
             shape = ((1.0, 34), (0.86, 24), (0.5, 22.0), (0.0, 21.4), (-0.5, 22.0), (-0.86, 24), (-1.0, 34))

@@ -1,55 +1,16 @@
-"""The head of a whole figure, some fifteen pixels high: hair, face, glasses, hat and scarf from any side."""
+"""The head of a whole figure, some fifteen pixels high: hair and face from any side."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from turncoat.data.street import headwear
 from turncoat.data.street.camera import turned
-from turncoat.data.street.canvas import Canvas, Point
-from turncoat.data.street.palette import mix, times
+from turncoat.data.street.canvas import Canvas
+from turncoat.data.street.palette import Colour, mix, times
 from turncoat.data.street.person import Person
 from turncoat.data.street.pose import Frame, Skeleton
-
-
-@dataclass(frozen=True)
-class Skull:
-    """A head as seen: v runs from the crown (-1) to the chin (1), angles from the nose (0) to the left ear (pi/2)."""
-
-    x: float
-    y: float
-    wide: float
-    tall: float
-    yaw: float
-    jaw: float
-
-    def half(self, v: float) -> float:
-        """Half the width at a height."""
-        if v < 0:
-            return self.wide * math.sqrt(max(0.0, 1 - abs(v) ** 2.2))
-        return self.wide * (1 - (1 - 0.42 * self.jaw) * v**2.4) * math.sqrt(max(0.0, 1 - max(0.0, v - 0.86) * 3.2))
-
-    def spot(self, theta: float, v: float) -> Point | None:
-        """A point of the face; None where it is turned away."""
-        if math.cos(theta + self.yaw) < 0.08:
-            return None
-        return self._shift(v) + self.half(v) * math.sin(theta + self.yaw), self.y + v * self.tall
-
-    def patch(self, low: float, high: float, top: float, bottom: float, grow: float = 1.0) -> list[Point]:
-        """The seen part of a region of the head; empty if all of it is turned away."""
-        start, end = max(low + self.yaw, -math.pi / 2), min(high + self.yaw, math.pi / 2)
-        if end - start < 0.12:
-            return []
-        one, two = [], []
-        for step in range(9):
-            v = top + (bottom - top) * step / 8
-            half, y = self.half(v) * grow, self.y + v * self.tall
-            one.append((self._shift(v) + half * math.sin(start), y))
-            two.append((self._shift(v) + half * math.sin(end), y))
-        return [*one, *reversed(two)]
-
-    def _shift(self, v: float) -> float:
-        return self.x + 0.14 * self.wide * math.sin(self.yaw) * max(0.0, v + 0.2)
+from turncoat.data.street.skull import Skull
 
 
 def draw(canvas: Canvas, person: Person, skeleton: Skeleton, frame: Frame, turn: float) -> None:
@@ -70,47 +31,14 @@ def draw(canvas: Canvas, person: Person, skeleton: Skeleton, frame: Frame, turn:
         _fall(canvas, person, skull)
     _tail(canvas, person, skull)
     _features(canvas, person, skull)
-    _scarf(canvas, person, skull, neck, unit)
-    _hat(canvas, person, skull)
+    headwear.scarf(canvas, person, skull, neck, unit)
+    headwear.hat(canvas, person, skull)
 
 
 def _skull(canvas: Canvas, person: Person, skull: Skull) -> None:
     hair, skin = person.hair, person.skin
-    grow = {"bald": 1.0, "buzz": 1.03, "curly": 1.22, "short": 1.08, "side": 1.1}.get(hair.style, 1.12)
-    if hair.style not in ("bald", "buzz"):
-        grow *= 0.5 + 0.5 * hair.volume
     tint = {"bald": skin, "buzz": mix(hair.colour, skin, 0.35)}.get(hair.style, hair.colour)
-    back = skull.x - 0.2 * skull.wide * math.sin(skull.yaw)
-    lift = skull.y - 0.2 * skull.tall
-    canvas.dome(
-        (back, lift),
-        (skull.wide * grow * (1 + 0.1 * abs(math.sin(skull.yaw))), skull.tall * 0.83 * grow),
-        tint,
-        135,
-        80,
-    )
-    if hair.style == "curly":
-        for turn in range(12):
-            angle = math.pi + turn * math.pi / 11
-            canvas.dome(
-                (back + skull.wide * 1.1 * math.cos(angle), lift + skull.tall * 0.8 * math.sin(angle)),
-                (skull.wide * 0.3,) * 2,
-                tint,
-                150,
-                50,
-            )
-    jaw = skull.patch(-1.45, 1.45, -0.2, 1.0)
-    if jaw:
-        canvas.polygon(jaw, skin, 185)
-    if math.cos(skull.yaw) < 0.55:
-        nape = [
-            (back - skull.wide * 0.75, lift),
-            (back + skull.wide * 0.75, lift),
-            (back + skull.wide * 0.55, skull.y + 0.72 * skull.tall),
-            (back - skull.wide * 0.55, skull.y + 0.72 * skull.tall),
-        ]
-        if math.cos(skull.yaw) < -0.3:
-            canvas.polygon(nape, tint, 175)
+    _cap(canvas, person, skull, tint)
     top = {"bald": -0.98, "buzz": -0.6}.get(hair.style, -0.5) * (2 - hair.hairline)
     front = skull.patch(-1.12, 1.12, max(top, -0.98), 0.1)
     if front:
@@ -130,6 +58,29 @@ def _skull(canvas: Canvas, person: Person, skull: Skull) -> None:
             canvas.ellipse(ear, (skull.wide * 0.17, skull.tall * 0.19), times(skin, 0.93), 190)
 
 
+def _cap(canvas: Canvas, person: Person, skull: Skull, tint: Colour) -> None:
+    """The whole head in the colour of its hair, and the skin of the jaw over it."""
+    style, side = person.hair.style, math.sin(skull.yaw)
+    grow = {"bald": 1.0, "buzz": 1.03, "curly": 1.22, "short": 1.08, "side": 1.1}.get(style, 1.12)
+    if style not in ("bald", "buzz"):
+        grow *= 0.5 + 0.5 * person.hair.volume
+    back, lift = skull.x - 0.2 * skull.wide * side, skull.y - 0.2 * skull.tall
+    wide = skull.wide * grow * (1 + 0.1 * abs(side))
+    canvas.dome((back, lift), (wide, skull.tall * 0.83 * grow), tint, 135, 80)
+    if style == "curly":
+        for turn in range(12):
+            angle = math.pi + turn * math.pi / 11
+            curl = (back + skull.wide * 1.1 * math.cos(angle), lift + skull.tall * 0.8 * math.sin(angle))
+            canvas.dome(curl, (skull.wide * 0.3,) * 2, tint, 150, 50)
+    jaw = skull.patch(-1.45, 1.45, -0.2, 1.0)
+    if jaw:
+        canvas.polygon(jaw, person.skin, 185)
+    if math.cos(skull.yaw) < -0.3:
+        low, near, far = skull.y + 0.72 * skull.tall, skull.wide * 0.55, skull.wide * 0.75
+        nape = [(back - far, lift), (back + far, lift), (back + near, low), (back - near, low)]
+        canvas.polygon(nape, tint, 175)
+
+
 def _fall(canvas: Canvas, person: Person, skull: Skull) -> None:
     hair = person.hair
     if hair.style not in ("bob", "long"):
@@ -138,8 +89,15 @@ def _fall(canvas: Canvas, person: Person, skull: Skull) -> None:
     length = 1.05 if hair.style == "bob" else 1.45 if front else 2.3
     wide = skull.wide * (1.2 if hair.style == "bob" else 1.16) * (0.6 + 0.4 * hair.volume)
     x = skull.x - 0.3 * skull.wide * math.sin(skull.yaw)
-    rows = ((0.3, -0.97), (0.72, -0.8), (0.95, -0.4), (1.0, 0.1), (1.05, 0.55 * length), (0.95, 0.85 * length))
-    rows = (*rows, (0.6, length))
+    rows = (
+        (0.3, -0.97),
+        (0.72, -0.8),
+        (0.95, -0.4),
+        (1.0, 0.1),
+        (1.05, 0.55 * length),
+        (0.95, 0.85 * length),
+        (0.6, length),
+    )
     left = [(x - wide * w, skull.y + skull.tall * r) for w, r in rows]
     right = [(x + wide * w, skull.y + skull.tall * r) for w, r in rows]
     canvas.slab(left, right, hair.colour, base=150, bulge=50)
@@ -148,8 +106,11 @@ def _fall(canvas: Canvas, person: Person, skull: Skull) -> None:
         low = (x + wide * share, skull.y + skull.tall * length * 0.9)
         canvas.line([(x + wide * share * 0.8, skull.y), low], 0.4, tint)
     if front and hair.style == "long":
-        for side in (-0.85, 0.85):
-            lock = ((x + wide * side, skull.y + 0.2 * skull.tall), (x + wide * side * 1.15, skull.y + 2.0 * skull.tall))
+        for reach in (-0.85, 0.85):
+            lock = (
+                (x + wide * reach, skull.y + 0.2 * skull.tall),
+                (x + wide * reach * 1.15, skull.y + 2.0 * skull.tall),
+            )
             canvas.limb(lock, (0.28 * wide, 0.2 * wide), times(hair.colour, 0.92), base=170, bulge=45)
 
 
@@ -195,12 +156,12 @@ def _features(canvas: Canvas, person: Person, skull: Skull) -> None:
             )
     nose = skull.spot(0.0, 0.3)
     if nose:
-        side = math.sin(skull.yaw)
-        tip = (nose[0] + skull.wide * 0.28 * side, nose[1])
+        lean = math.sin(skull.yaw)
+        tip = (nose[0] + skull.wide * 0.28 * lean, nose[1])
         bridge = (nose[0], nose[1] - 0.28 * skull.tall)
         canvas.polygon([bridge, tip, (nose[0], nose[1] + 0.06 * skull.tall)], mix(skin, (255, 236, 220), 0.12), 225)
         canvas.ellipse(
-            (nose[0] + skull.wide * 0.1 * side, nose[1] + 0.05 * skull.tall),
+            (nose[0] + skull.wide * 0.1 * lean, nose[1] + 0.05 * skull.tall),
             (skull.wide * 0.16, skull.tall * 0.03),
             times(skin, 0.7),
         )
@@ -211,73 +172,4 @@ def _features(canvas: Canvas, person: Person, skull: Skull) -> None:
             (skull.wide * 0.28 * abs(math.cos(skull.yaw)) + 0.3, skull.tall * 0.045 * face.lips),
             mix(skin, (150, 40, 46), 0.5),
         )
-    _glasses(canvas, person, skull)
-
-
-def _glasses(canvas: Canvas, person: Person, skull: Skull) -> None:
-    kind, frame = person.wear.glasses, person.wear.frame_colour
-    if kind == "none":
-        return
-    for side in (-1, 1):
-        eye = skull.spot(side * 0.45, 0.03)
-        ear = skull.spot(side * 1.4, -0.02)
-        if eye and kind == "sunglasses":
-            canvas.ellipse(eye, (skull.wide * 0.36, skull.tall * 0.17), (24, 24, 30), 225)
-        elif eye:
-            canvas.ellipse(eye, (skull.wide * 0.34, skull.tall * 0.16), frame)
-            canvas.ellipse(eye, (skull.wide * 0.24, skull.tall * 0.11), mix(person.skin, (225, 235, 245), 0.45))
-            canvas.ellipse(eye, (skull.wide * 0.1, skull.tall * 0.05), times(person.face.eye_colour, 0.6))
-        if eye and ear:
-            canvas.line([eye, ear], 0.5, frame)
-
-
-def _scarf(canvas: Canvas, person: Person, skull: Skull, neck: Point, unit: float) -> None:
-    colour = person.wear.scarf
-    if colour is None:
-        return
-    middle = ((skull.x + neck[0]) / 2, neck[1] - 0.008 * unit)
-    canvas.dome(middle, (0.06 * unit, 0.03 * unit), colour, 185, 60)
-    canvas.line(
-        [(middle[0] - 0.05 * unit, middle[1] - 0.004 * unit), (middle[0] + 0.05 * unit, middle[1] + 0.008 * unit)],
-        0.5,
-        times(colour, 0.7),
-        200,
-    )
-    if math.cos(skull.yaw) > -0.2:
-        x = middle[0] + 0.02 * unit
-        canvas.limb(
-            ((x, middle[1]), (x + 0.01 * unit, middle[1] + 0.14 * unit)),
-            (0.02 * unit, 0.022 * unit),
-            times(colour, 0.93),
-            base=190,
-            bulge=40,
-        )
-
-
-def _hat(canvas: Canvas, person: Person, skull: Skull) -> None:
-    kind, colour = person.wear.hat, person.wear.hat_colour
-    if kind == "none":
-        return
-    grow = 1.16 if person.hair.style != "bald" else 1.08
-    back = skull.x - 0.16 * skull.wide * math.sin(skull.yaw)
-    wide = skull.wide * grow * (1 + 0.08 * abs(math.sin(skull.yaw)))
-    low = skull.y - 0.36 * skull.tall
-    high = skull.y - (1.22 if kind == "beanie" else 1.12) * skull.tall
-    rows = [(math.sqrt(max(0.0, 1 - (1 - step / 6) ** 2.4)), step / 6) for step in range(7)]
-    left = [(back - wide * w, high + (low - high) * r) for w, r in rows]
-    right = [(back + wide * w, high + (low - high) * r) for w, r in rows]
-    canvas.slab(left, right, colour, base=190, bulge=60)
-    if kind == "beanie":
-        canvas.line([left[-1], right[-1]], 0.26 * skull.tall, times(colour, 0.8), 225)
-    elif kind == "brim":
-        canvas.ellipse((back, low), (wide * 1.6, skull.tall * 0.16), times(colour, 0.9), 225)
-        canvas.line([left[-2], right[-2]], 0.16 * skull.tall, times(colour, 0.55))
-    else:
-        reach = math.sin(skull.yaw) * skull.wide
-        if math.cos(skull.yaw) > -0.35:
-            canvas.ellipse(
-                (skull.x + 0.85 * reach, low + 0.04 * skull.tall),
-                (skull.wide * 0.85, skull.tall * 0.13),
-                times(colour, 0.75),
-                228,
-            )
+    headwear.glasses(canvas, person, skull)

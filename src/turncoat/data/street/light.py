@@ -14,7 +14,7 @@ from turncoat.data.street.canvas import Floats
 
 @dataclass(frozen=True)
 class Lamp:
-    """One far light and an even sky: `direction` is (right, down, towards the viewer), `sky` the share of even light."""
+    """One far light at `direction` (right, down, towards the viewer), and `sky`, the share of even light."""
 
     direction: tuple[float, float, float]
     sky: float
@@ -33,8 +33,11 @@ class Lamp:
 
 @dataclass(frozen=True)
 class Lens:
-    """What a camera does to a picture: `cast` multiplies red, green, blue; `gamma`, `haze` and `saturation` set the tone;
-    `detail` is the share of the resolution kept; `noise` the grain as a deviation in 0..1; `chroma` the colour blur."""
+    """What a camera does to a picture.
+
+    `cast` multiplies red, green, blue; `gamma`, `haze` and `saturation` set the tone; `detail` is the share of the
+    resolution kept; `noise` the deviation of the grain, in 0..1; `chroma` the blur of the colours, in pixels.
+    """
 
     cast: tuple[float, float, float]
     gamma: float
@@ -82,7 +85,8 @@ def _clouds(cell: int) -> Floats:
     """A 768 x 768 field of smooth noise, about N(0, 1), whose features are `cell` pixels large."""
     coarse = np.random.default_rng([13, cell]).standard_normal((768 // cell + 1,) * 2).astype(np.float32)
     smooth = Image.fromarray(coarse, "F").resize((768, 768), Image.Resampling.BICUBIC)
-    return np.asarray(smooth) / float(np.asarray(smooth).std())
+    field = np.asarray(smooth, dtype=np.float32)
+    return np.asarray(field / field.std(), dtype=np.float32)
 
 
 def grain_of(rng: np.random.Generator, height: int, width: int) -> Floats:

@@ -38,7 +38,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Gait:
-    """A moment of a walk: `phase` in radians, `stride` and `swing` the amplitudes of legs and arms, `bend` of elbows."""
+    """A moment of a walk: `phase`, and the amplitudes of the legs, the arms and the elbows, in radians."""
 
     phase: float
     stride: float

@@ -58,9 +58,9 @@ def _pattern(canvas: Canvas, person: Person, tube: Tube, hem: float) -> None:
             canvas.polygon(tube.band(band / 7, band / 7 + 0.06), soft)
         for turn in range(16):
             theta = (turn - 8) * math.pi / 8
-            canvas.polygon(tube.strip(theta, 0.17, 0.05, hem), mix(wear.upper_colour, wear.second_colour, 0.65)) if len(
-                tube.strip(theta, 0.17, 0.05, hem)
-            ) > 2 else None
+            strip = tube.strip(theta, 0.17, 0.05, hem)
+            if strip:
+                canvas.polygon(strip, mix(wear.upper_colour, wear.second_colour, 0.65))
     elif wear.pattern == "logo":
         for theta in (0.0, math.pi):
             _emblem(canvas, person, tube, theta)

@@ -67,10 +67,10 @@ class Visage:
     def width_at(self, y: float) -> float:
         """Half the width of the face at a height."""
         if y < EYES:
-            return self.half * math.sqrt(max(0.0, 1 - (max(0.0, EYES - y) / 23.5) ** 2.5))
+            return self.half * math.sqrt(max(0.0, 1 - math.pow(max(0.0, EYES - y) / 23.5, 2.5)))
         down = min(1.0, (y - EYES) / (self.chin - EYES))
-        taper = 1 - (1.02 - 0.62 * self.shape.jaw) * down**1.9
-        return self.half * taper * math.sqrt(max(0.0, 1 - down**5.0))
+        taper = 1 - (1.02 - 0.62 * self.shape.jaw) * math.pow(down, 1.9)
+        return self.half * taper * math.sqrt(max(0.0, 1 - down**5))
 
     def outline(self, top: float, bottom: float, grow: float = 1.0, steps: int = 14) -> tuple[list[Point], list[Point]]:
         """The left and right edge of the face between two heights."""
@@ -98,13 +98,13 @@ class Visage:
         shape, nose, mouth = self.shape, self.nose, self.mouth
         wide, puff = shape.nose_width, 3 + 6 * shape.cheeks + 3 * max(0.0, self.look.smile)
         bumps = [
-            (0, (EYES + nose) / 2, 0.6, 2.6 * wide, 6.5, 9.0),
-            (0, nose - 0.5, 1.0, 3.4 * wide, 3.0, 13.0),
-            (0, mouth - 1.2, 0.6, 6.0, 1.5, 3.5 * shape.lips),
-            (0, mouth + 2.2, 0.6, 5.2, 1.8, 5.0 * shape.lips),
-            (0, mouth + 5.2, 0.5, 5.0, 1.6, -4.0),
-            (0, self.chin - 3.2, 0.3, 5.5, 3.6, 8.0),
-            (0, 17.0, 0.0, 12.0, 6.0, 4.0),
+            (0.0, (EYES + nose) / 2, 0.6, 2.6 * wide, 6.5, 9.0),
+            (0.0, nose - 0.5, 1.0, 3.4 * wide, 3.0, 13.0),
+            (0.0, mouth - 1.2, 0.6, 6.0, 1.5, 3.5 * shape.lips),
+            (0.0, mouth + 2.2, 0.6, 5.2, 1.8, 5.0 * shape.lips),
+            (0.0, mouth + 5.2, 0.5, 5.0, 1.6, -4.0),
+            (0.0, self.chin - 3.2, 0.3, 5.5, 3.6, 8.0),
+            (0.0, 17.0, 0.0, 12.0, 6.0, 4.0),
         ]
         for side in (-1, 1):
             bumps += [

@@ -18,6 +18,11 @@ from turncoat.data.street.palette import (
     pick,
 )
 
+_BAGS: dict[str, dict[Colour, float]] = {
+    "plastic bag": {(236, 236, 232): 0.6, (206, 72, 62): 0.2, (98, 156, 204): 0.2},
+    "handbag": {**LEATHER, (150, 44, 50): 0.2},
+}
+
 
 @dataclass(frozen=True)
 class Wear:
@@ -58,6 +63,8 @@ def sample(rng: np.random.Generator, *, female: bool, age: str, bald: bool) -> W
     upper = _upper(rng, warm, formal)
     upper_colour = jitter(rng, pick(rng, SOBER if upper == "coat" else CLOTH), 1.0)
     lower = _lower(rng, warm, formal, female=female)
+    shoes = _shoes(rng, warm, formal, female=female)
+    carry = _carry(rng, formal, female=female, age=age)
     hat_rate = 0.1 + 0.2 * (1 - warm) + 0.08 * (age != "adult") + 0.1 * bald
     return Wear(
         upper=upper,
@@ -71,13 +78,15 @@ def sample(rng: np.random.Generator, *, female: bool, age: str, bald: bool) -> W
         lower_colour=_lower_colour(rng, lower),
         tights=warm < 0.45,
         hem=float(rng.uniform(0.0, 1.0)),
-        **_shoes(rng, warm, formal, female=female),
+        shoes=shoes,
+        shoe_colour=jitter(rng, pick(rng, RUBBER if shoes == "sneakers" else LEATHER), 0.7),
         hat=pick(rng, _hats(warm, formal)) if rng.random() < hat_rate else "none",
         hat_colour=jitter(rng, pick(rng, CLOTH), 1.0),
         scarf=jitter(rng, pick(rng, CLOTH), 1.0) if rng.random() < 0.02 + 0.36 * (1 - warm) ** 1.3 else None,
         glasses=_glasses(rng, warm, age),
         frame_colour=pick(rng, {(28, 26, 28): 0.55, (96, 64, 40): 0.25, (128, 130, 136): 0.2}),
-        **_carry(rng, formal, female=female, age=age),
+        carry=carry,
+        bag_colour=jitter(rng, pick(rng, _BAGS.get(carry, CLOTH)), 0.8),
         side=1 if rng.random() < 0.6 else -1,
     )
 
@@ -117,15 +126,14 @@ def _lower(rng: np.random.Generator, warm: float, formal: float, *, female: bool
 
 
 def _lower_colour(rng: np.random.Generator, lower: str) -> Colour:
-    palette = {"jeans": DENIM, "trousers": SOBER, "shorts": SOBER | DENIM, "skirt": CLOTH}[lower]
+    palette = {"jeans": DENIM, "trousers": SOBER, "shorts": {**SOBER, **DENIM}, "skirt": CLOTH}[lower]
     return jitter(rng, pick(rng, palette), 1.0)
 
 
-def _shoes(rng: np.random.Generator, warm: float, formal: float, *, female: bool) -> dict[str, str | Colour]:
+def _shoes(rng: np.random.Generator, warm: float, formal: float, *, female: bool) -> str:
     weights = {"sneakers": 0.65 * (1.25 - formal), "leather": 0.9 * formal**1.4}
     weights |= {"boots": (0.55 + 0.3 * female) * (1 - warm), "sandals": 0.8 * warm**2}
-    shoes = pick(rng, weights)
-    return {"shoes": shoes, "shoe_colour": jitter(rng, pick(rng, RUBBER if shoes == "sneakers" else LEATHER), 0.7)}
+    return pick(rng, weights)
 
 
 def _hats(warm: float, formal: float) -> dict[str, float]:
@@ -138,10 +146,7 @@ def _glasses(rng: np.random.Generator, warm: float, age: str) -> str:
     return pick(rng, {"glasses": reading, "sunglasses": dark, "none": 1 - reading - dark})
 
 
-def _carry(rng: np.random.Generator, formal: float, *, female: bool, age: str) -> dict[str, str | Colour]:
+def _carry(rng: np.random.Generator, formal: float, *, female: bool, age: str) -> str:
     weights = {"none": 0.4, "backpack": {"young": 0.42, "adult": 0.2, "elder": 0.06}[age] * (1.2 - formal)}
     weights |= {"handbag": 0.36 if female else 0.07, "plastic bag": 0.1 + 0.1 * (age == "elder")}
-    carry = pick(rng, weights)
-    palette = {"plastic bag": {(236, 236, 232): 0.6, (206, 72, 62): 0.2, (98, 156, 204): 0.2}}
-    default = LEATHER | {(150, 44, 50): 0.2} if carry == "handbag" else CLOTH
-    return {"carry": carry, "bag_colour": jitter(rng, pick(rng, palette.get(carry, default)), 0.8)}
+    return pick(rng, weights)

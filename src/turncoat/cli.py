@@ -1,0 +1,124 @@
+"""The `turncoat` command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from turncoat.core.errors import UserError
+
+if TYPE_CHECKING:
+    from turncoat.study.plan import Study
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Measure and harden visual recognition against adversarial attack.",
+)
+
+Out = Annotated[Path | None, typer.Option("--out", help="Where the run goes; runs/NAME by default.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Change the study: key.path=value. May be repeated.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Audit at most this many samples per data set.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Forget what an earlier run has computed.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the cells and the estimated cost; run nothing.")]
+
+
+@app.command()
+def audit(
+    study: Annotated[Path, typer.Argument(help="The study, a YAML file.")],
+    out: Out = None,
+    settings: Set = None,
+    limit: Limit = None,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
+) -> None:
+    """How robust is a model, and can the number be believed? The same command resumes an interrupted run."""
+    from turncoat.study.plan import load_study
+
+    changes = (*(settings or ()), *((f"limit={limit}",) if limit else ()))
+    _audit(load_study(study, changes), study.resolve().parent, out, fresh=fresh, dry_run=dry_run)
+
+
+@app.command()
+def demo(
+    out: Out = None,
+    fresh: Fresh = False,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train the four built-in victims again first.")] = False,
+) -> None:
+    """Audit the built-in world on all four tasks, bare and behind two purifiers. Nothing is downloaded."""
+    from importlib.resources import as_file, files
+
+    from turncoat.study.plan import load_study
+
+    if retrain:
+        _retrain()
+    with as_file(files("turncoat.study") / "demo.yaml") as path:
+        _audit(load_study(path), Path.cwd(), out, fresh=fresh)
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
+    """Draw the report of a run again."""
+    from turncoat.report.page import write_report
+
+    typer.echo(f"report: {write_report(run)}")
+
+
+@app.command("list")
+def list_(kind: Annotated[str, typer.Argument(help="attacks, defenses, models, datasets or tasks")]) -> None:
+    """What there is."""
+    from turncoat.study.catalogue import catalogue
+
+    for name, description in catalogue(kind):
+        typer.echo(f"{name:<24} {description}")
+
+
+def _audit(study: Study, root: Path, out: Path | None, *, fresh: bool, dry_run: bool = False) -> None:
+    from turncoat.report.console import print_estimate, print_tables, progress_bar
+    from turncoat.report.page import write_report
+    from turncoat.study.estimate import estimate
+    from turncoat.study.runner import Tick, benches, run
+    from turncoat.study.store import Store
+
+    folder = out or Path("runs") / study.name
+    store, work = Store(folder), benches(study, root)
+    if fresh:
+        store.clear()
+    if dry_run:
+        print_estimate([estimate(bench, store) for bench in work])
+        return
+    with progress_bar(sum(len(bench.samples) * len(bench.cells()) for bench in work)) as bar:
+
+        def show(tick: Tick) -> None:
+            cell = tick.cell
+            what = f"{cell.data}, {cell.defense}, {cell.attack}"
+            bar.advance(what, tick.samples, tick.broken, counts=cell.spec is not None and not tick.reused)
+
+        rows = run(study, work, store, tick=show)
+    print_tables(rows)
+    typer.echo(f"records: {folder / 'records'}\nsummary: {folder / 'summary.json'}\nreport:  {write_report(folder)}")
+
+
+def _retrain() -> None:
+    from turncoat.training.builtin import SCHEDULES, retrain
+
+    for name in SCHEDULES:
+        path = retrain(name, report=lambda at: typer.echo(f"  epoch {at.epoch}/{at.epochs}  loss {at.loss:.3f}"))
+        typer.echo(f"{name}: {path}")
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line and exit 2, an interruption exit 130."""
+    try:
+        code = app(standalone_mode=False)
+    except UserError as error:
+        typer.echo(f"turncoat: {error}", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("turncoat: stopped; what is finished is kept, the same command goes on from there", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

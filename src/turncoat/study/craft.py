@@ -1,0 +1,115 @@
+"""One shard of one cell: attack it, judge it, and put the two together as records."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from turncoat.core.constraint import lengths
+from turncoat.core.result import AttackResult
+from turncoat.core.seeds import seeded
+from turncoat.core.truth import Columns
+from turncoat.core.victim import Victim
+from turncoat.study.bench import Bench
+from turncoat.study.cells import ADAPTIVE, OBLIVIOUS, Cell
+from turncoat.study.registry import make_attack
+
+
+class Crafting:
+    """The attacks of a bench on one shard; what an oblivious attacker makes is made once for all defences."""
+
+    def __init__(self, bench: Bench, shard: range) -> None:
+        self.bench = bench
+        self.shard = shard
+        self.images = bench.samples.images(shard)
+        self._oblivious: tuple[tuple[str, float, int], AttackResult] | None = None
+
+    def records(self, cell: Cell) -> tuple[Columns, Tensor]:
+        """The columns of a cell's records on this shard, and the images they are about."""
+        if cell.spec is None:
+            result = _untouched(self.images)
+            judged = self._judge(cell, result)
+        elif cell.stance == ADAPTIVE:
+            result, judged = self._worst(cell)
+        else:
+            result = self._ignorant(cell) if cell.stance == OBLIVIOUS else self._attack(cell, self.bench.victim)
+            judged = self._judge(cell, result)
+        change = result.images - self.images
+        columns = {
+            "index": torch.tensor(self.shard),
+            **judged,
+            "objective_clean": result.objective_clean,
+            "objective": result.objective,
+            "forwards": result.forwards,
+            "backwards": result.backwards,
+            "steps": result.steps_used,
+            "linf": change.abs().flatten(1).amax(1),
+            "l2": lengths(change),
+        }
+        return columns, result.images
+
+    def _attack(self, cell: Cell, victim: Victim, *, spend: bool = False) -> AttackResult:
+        """Attack this victim; with `spend` a sample goes on after it is broken."""
+        if cell.spec is None:
+            raise ValueError("a clean cell has no attack")
+        task = self.bench.task
+        wasteful = spend or (not task.stops if cell.spec.spend is None else cell.spec.spend)
+        return make_attack(cell.spec, cell.eps, task)(
+            victim,
+            self.images,
+            task.truth(self.bench.samples, self.shard, self.bench.context(victim)),
+            generator=seeded(cell.seed),
+            criterion=None if wasteful else task.criterion,
+        )
+
+    def _ignorant(self, cell: Cell) -> AttackResult:
+        """Somebody who does not know of the defence attacks the bare victim, and spends the budget to be safe."""
+        made = (cell.attack, cell.eps, cell.seed)
+        if self._oblivious is None or self._oblivious[0] != made:
+            self._oblivious = made, self._attack(cell, self.bench.victim, spend=True)
+            return self._oblivious[1]
+        free = torch.zeros_like(self._oblivious[1].forwards)
+        return replace(self._oblivious[1], forwards=free, backwards=free)
+
+    def _worst(self, cell: Cell) -> tuple[AttackResult, Columns]:
+        """Attack through every way the defence declares, and keep what harms the deployed victim most, per sample."""
+        best: tuple[AttackResult, Columns] | None = None
+        for way, victim in self.bench.surrogates(cell.defense):
+            result = self._attack(cell, victim, spend=not way.exact)
+            judged = self._judge(cell, result)
+            if best is None:
+                best = result, judged
+                continue
+            worse = (judged["score"] < best[1]["score"]).nonzero()[:, 0]
+            best = (
+                _merge(best[0], result, worse),
+                {name: values.index_copy(0, worse, judged[name][worse]) for name, values in best[1].items()},
+            )
+        if best is None:
+            raise ValueError(f"{cell.defense} declares no adaptive attack")
+        return best
+
+    def _judge(self, cell: Cell, result: AttackResult) -> Columns:
+        victim = self.bench.defended[cell.defense]
+        context = self.bench.context(victim)
+        return self.bench.task.judge(victim, result.images, self.bench.samples, self.shard, context)
+
+
+def _merge(first: AttackResult, second: AttackResult, where: Tensor) -> AttackResult:
+    """The first result with the second in its place at `where`; both were paid for."""
+    return replace(
+        first,
+        images=first.images.index_copy(0, where, second.images[where]),
+        objective=first.objective.index_copy(0, where, second.objective[where]),
+        forwards=first.forwards + second.forwards,
+        backwards=first.backwards + second.backwards,
+        steps_used=first.steps_used + second.steps_used,
+    )
+
+
+def _untouched(images: Tensor) -> AttackResult:
+    nothing = torch.zeros(len(images), dtype=torch.int64)
+    zeros = torch.zeros(len(images))
+    return AttackResult(images, None, zeros, zeros, nothing + 1, nothing, nothing)

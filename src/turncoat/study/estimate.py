@@ -1,0 +1,67 @@
+"""What a study would cost, before it is run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from turncoat.study.bench import Bench
+from turncoat.study.cells import ADAPTIVE, OBLIVIOUS, Cell
+from turncoat.study.registry import make_attack
+from turncoat.study.store import Store
+
+
+@dataclass(frozen=True)
+class CellCost:
+    """A cell, how many of its samples are still to do, and at most how many passes those take."""
+
+    cell: Cell
+    samples: int
+    forwards: int
+    backwards: int
+    seconds: float
+
+
+def estimate(bench: Bench, store: Store) -> Sequence[CellCost]:
+    """An upper bound of the passes of every cell, and the seconds they take at the speed of one measured batch.
+
+    A sample that breaks early costs less; a purifier's own time is not counted.
+    """
+    forward, backward = _speed(bench)
+    return [_cost(bench, store, cell, forward, backward) for cell in bench.cells()]
+
+
+def _cost(bench: Bench, store: Store, cell: Cell, forward: float, backward: float) -> CellCost:
+    samples = sum(len(shard) for shard in bench.shards() if not store.has(bench.key(cell, shard)))
+    forwards, backwards = (1, 0) if cell.spec is None else make_attack(cell.spec, cell.eps, bench.task).passes
+    if cell.stance == ADAPTIVE:
+        ways = len(bench.defenses[cell.defense].adaptive())
+        forwards, backwards = forwards * ways, backwards * ways
+    elif cell.stance == OBLIVIOUS:
+        first = next(iter(bench.defenses))
+        forwards, backwards = (forwards, backwards) if cell.defense == first else (0, 0)
+    forwards += 1 if cell.spec is not None else 0  # the judgement
+    seconds = samples * (forwards * forward + backwards * backward)
+    return CellCost(cell, samples, samples * forwards, samples * backwards, seconds)
+
+
+def _speed(bench: Bench) -> tuple[float, float]:
+    """Seconds per image of a forward pass, and of a gradient with respect to the image on top of it."""
+    rows = range(min(len(bench.samples), bench.audit.shard, 32))
+    images = bench.samples.images(rows)
+    for _ in range(2):  # the first time warms up
+        start = time.perf_counter()
+        with torch.no_grad():
+            bench.victim(images)
+        forward = time.perf_counter() - start
+        if not bench.victim.differentiable:
+            return forward / len(rows), 0.0
+        start = time.perf_counter()
+        seen = images.clone().requires_grad_()
+        outputs = bench.victim(seen)
+        torch.autograd.grad(next(iter(outputs.given.values())).sum(), seen)
+        both = time.perf_counter() - start
+    return forward / len(rows), max(both - forward, 0.0) / len(rows)

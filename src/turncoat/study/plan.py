@@ -1,0 +1,186 @@
+"""The validated description of a study; an unknown key or a wrong value is an error before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from turncoat.core.errors import UserError
+
+
+def budget(value: object) -> object:
+    """A length in pixel units; '8/255' is read as the fraction it is."""
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*([\d.]+)\s*/\s*([\d.]+)\s*", value)):
+        return float(match[1]) / float(match[2])
+    return value
+
+
+Budget = Annotated[float, BeforeValidator(budget), Field(ge=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Named(BaseModel):
+    """A name and the options of what it names; a bare string is a name without options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, object]:
+        return dict(self.model_extra or {})
+
+
+class TaskSpec(_Named):
+    """One of the tasks, with its options."""
+
+
+class DataSpec(_Named):
+    """One of the readers, with its options; `label` is what the report calls it."""
+
+    label: str | None = None
+
+
+class DefenseSpec(_Named):
+    """One of the purifiers, with its options."""
+
+
+class AttackSpec(_Named):
+    """One of the presets, with its options.
+
+    `budgets` replaces those of the audit; `objective` names another intention; `spend` lets the attack go on after a
+    sample is broken; `label` is what the report calls it.
+    """
+
+    label: str | None = None
+    objective: str | None = None
+    budgets: tuple[Budget, ...] | None = None
+    spend: bool | None = None
+
+
+class VictimSpec(_Strict):
+    """A network and how it is seen from pixel space; see `load_victim`."""
+
+    name: str
+    source: str
+    weights: str | None = None
+    key_prefix: str = ""
+    reads: str | None = None
+    taps: dict[str, str] = {}
+    size: tuple[int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    options: dict[str, JsonValue] = {}
+
+
+class Audit(_Strict):
+    """One task: every victim on every data set, behind nothing and behind every defence, under every attack."""
+
+    task: TaskSpec
+    data: tuple[DataSpec, ...]
+    victims: tuple[VictimSpec, ...]
+    defenses: tuple[DefenseSpec, ...] = ()
+    attacks: tuple[AttackSpec, ...]
+    budgets: tuple[Budget, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    shard: int = Field(default=128, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single(cls, value: object) -> object:
+        """One data set or victim may stand without a list."""
+        if not isinstance(value, Mapping):
+            return value
+        plural = ("data", "victims", "defenses", "attacks", "budgets", "seeds")
+        return {
+            key: [item] if key in plural and not isinstance(item, (list, tuple)) else item
+            for key, item in value.items()
+        }
+
+
+class Study(_Strict):
+    """One or more audits under a name; a file that describes a single audit may leave `audits` out."""
+
+    name: str = Field(pattern=r"^[\w.-]+$")
+    title: str | None = None
+    audits: tuple[Audit, ...] = Field(min_length=1)
+    limit: int | None = Field(default=None, ge=1)
+    pictures: int = Field(default=6, ge=0)
+    backend: Literal["process"] = "process"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one(cls, value: object) -> object:
+        if not isinstance(value, Mapping) or "audits" in value:
+            return value
+        own = {key: item for key, item in value.items() if key in cls.model_fields}
+        audit = {key: item for key, item in value.items() if key not in cls.model_fields}
+        return {**own, "audits": [audit]}
+
+
+def load_study(path: Path, settings: tuple[str, ...] = ()) -> Study:
+    """Read a study from YAML, change it by `key.path=value` settings, and check it.
+
+    Raises UserError with one line that names the file, the key and what is wrong with it.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no study {path}: give the path of a YAML file")
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict):
+        raise UserError(f"{path} is not a study: it must be a mapping with name, task, data, victims and attacks")
+    document.setdefault("name", path.stem)
+    for setting in settings:
+        _change(document, setting)
+    try:
+        return Study.model_validate(document)
+    except ValidationError as error:
+        raise UserError(f"{path}: {'; '.join(_explain(part) for part in error.errors()[:3])}") from None
+
+
+def _change(document: dict[str, JsonValue], setting: str) -> None:
+    """Apply one `key.path=value`; a number in the path is a place in a list."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {setting}: write it as key=value, for example seeds=[0,1,2]")
+    *path, last = key.split(".")
+    node: object = document
+    for part in path:
+        node = _inside(node, part, setting)
+    if isinstance(node, dict):
+        node[last] = yaml.safe_load(text)
+    elif isinstance(node, list) and last.isdigit() and int(last) < len(node):
+        node[int(last)] = yaml.safe_load(text)
+    else:
+        raise UserError(f"--set {setting}: there is no {key} in this study")
+
+
+def _inside(node: object, part: str, setting: str) -> object:
+    if isinstance(node, dict) and part in node:
+        return node[part]
+    if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+        return node[int(part)]
+    raise UserError(f"--set {setting}: there is no {part!r} on the way")
+
+
+def _explain(error: Mapping[str, object]) -> str:
+    place = error["loc"]
+    where = ".".join(str(part) for part in place) if isinstance(place, tuple) else str(place)
+    message = "this key is unknown" if error["type"] == "extra_forbidden" else str(error["msg"]).lower()
+    given = error.get("input")
+    shown = "" if error["type"] == "missing" or isinstance(given, (dict, list)) else f" (given {given!r})"
+    return f"{where}: {message}{shown}"

@@ -1,0 +1,111 @@
+"""Names from outside, and the objects they stand for."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from turncoat.attacks.attack import Attack
+from turncoat.attacks.presets import features, gradient
+from turncoat.core.errors import UserError
+from turncoat.core.objective import Objective
+from turncoat.defenses.purifier import Purifier
+from turncoat.defenses.transforms import BitDepth, Jpeg
+from turncoat.objectives.features import FeatureDistance, OppositeDirection
+from turncoat.objectives.labels import CrossEntropy, DifferenceOfLogitsRatio, LogitMargin
+from turncoat.study.plan import AttackSpec, DefenseSpec, TaskSpec, budget
+from turncoat.tasks.attributes import AttributeRecognition
+from turncoat.tasks.classification import Classification
+from turncoat.tasks.retrieval import Retrieval
+from turncoat.tasks.task import Task
+from turncoat.tasks.verification import Verification
+
+TASKS: Mapping[str, Callable[..., Task]] = {
+    "attributes": AttributeRecognition,
+    "classification": Classification,
+    "retrieval": Retrieval,
+    "verification": Verification,
+}
+DEFENSES: Mapping[str, Callable[..., Purifier]] = {"bit_depth": BitDepth, "jpeg": Jpeg}
+ATTACKS: Mapping[str, Callable[..., Attack]] = {
+    "apgd": gradient.apgd,
+    "apgd_dlr": gradient.apgd_dlr,
+    "apgd_targeted": gradient.apgd_targeted,
+    "bim": gradient.bim,
+    "cw": gradient.cw,
+    "fgsm": gradient.fgsm,
+    "label_smoothing": gradient.label_smoothing,
+    "least_likely": gradient.least_likely,
+    "mifgsm": gradient.mifgsm,
+    "noise": gradient.noise,
+    "pgd": gradient.pgd,
+    "pire": features.pire,
+    "sma": features.sma,
+    "sign_noise": partial(gradient.noise, sign=True),
+    "tma": features.tma,
+    "uturn": features.uturn,
+}
+OBJECTIVES: Mapping[str, Callable[[], Objective]] = {
+    "cross_entropy": CrossEntropy,
+    "cross_entropy_predicted": partial(CrossEntropy, predicted=True),
+    "dlr": DifferenceOfLogitsRatio,
+    "feature_distance": FeatureDistance,
+    "margin": LogitMargin,
+    "opposite_direction": OppositeDirection,
+}
+Made = TypeVar("Made")
+
+
+def make_task(spec: TaskSpec) -> Task:
+    """The task a study names."""
+    return call(choose(TASKS, spec.name, "task"), f"task {spec.name}", spec.options)
+
+
+def make_defense(spec: DefenseSpec) -> Purifier:
+    """The purifier a study names."""
+    return call(choose(DEFENSES, spec.name, "defense"), f"defense {spec.name}", spec.options)
+
+
+def make_attack(spec: AttackSpec, eps: float, task: Task) -> Attack:
+    """The attack a study names, at one budget, against what the task holds dear unless an objective is named."""
+    preset = choose(ATTACKS, spec.name, "attack")
+    options = {key: budget(value) if key in ("size", "lr") else value for key, value in spec.options.items()}
+    if "objective" in inspect.signature(preset).parameters:
+        options["objective"] = _objective(spec, task)
+    elif spec.objective is not None:
+        raise UserError(f"attack {spec.name} has an objective of its own: leave {spec.objective!r} out")
+    return call(preset, f"attack {spec.name}", {"eps": eps, **options})
+
+
+def _objective(spec: AttackSpec, task: Task) -> Objective:
+    if spec.objective is not None:
+        return choose(OBJECTIVES, spec.objective, "objective")()
+    if spec.name != "cw":
+        return task.objective
+    if task.margin is None:
+        raise UserError(f"attack cw needs a margin, which {task.name} has not: leave it out there")
+    return task.margin
+
+
+def choose(table: Mapping[str, Made], name: str, kind: str) -> Made:
+    """The entry of that name, or an error that suggests the nearest."""
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(name, table, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(table)}"
+    raise UserError(f"there is no {kind} {name!r}: {hint}")
+
+
+def call(make: Callable[..., Made], what: str, options: Mapping[str, object]) -> Made:
+    """Call with options that come from outside; a wrong one is the user's error."""
+    known = [name for name in inspect.signature(make).parameters if name != "eps"]
+    for name in options:
+        if name not in known and name != "eps":
+            raise UserError(f"{what} has no option {name!r}; it has {', '.join(known) or 'none'}")
+    try:
+        return make(**options)
+    except TypeError as error:
+        raise UserError(f"{what}: {error}") from None

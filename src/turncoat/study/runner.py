@@ -1,0 +1,75 @@
+"""Run a study: every shard of every cell that is not there yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from turncoat.study.bench import Bench
+from turncoat.study.cells import CLEAN, Cell
+from turncoat.study.craft import Crafting
+from turncoat.study.plan import Study
+from turncoat.study.store import Store
+from turncoat.study.summary import Finished, Row, summarise
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One shard done: how many samples it held, how many are broken, and whether it was there already."""
+
+    cell: Cell
+    samples: int
+    broken: int
+    reused: bool
+
+
+def benches(study: Study, root: Path) -> list[Bench]:
+    """One bench for each victim on each data set of each audit."""
+    return [
+        Bench(place, audit, data, victim, root, study.limit)
+        for place, audit in enumerate(study.audits)
+        for data in audit.data
+        for victim in audit.victims
+    ]
+
+
+def run(
+    study: Study, work: Sequence[Bench], store: Store, *, tick: Callable[[Tick], None] = lambda _: None
+) -> list[Row]:
+    """Do what is missing on the benches of a study, then write and return the rows of summary.json.
+
+    Everything the study names is built and checked first. A killed run loses at most the shard it was working on.
+    """
+    for bench in work:
+        bench.check()
+    store.write_json("study.json", study.model_dump(mode="json"))
+    finished: list[Finished] = []
+    for bench in work:
+        for done in _run_bench(bench, store):
+            tick(done)
+        finished += [
+            Finished(cell, bench.task, tuple(bench.key(cell, shard) for shard in bench.shards()))
+            for cell in bench.cells()
+        ]
+    rows = summarise(store, finished)
+    store.write_json("summary.json", rows)
+    return rows
+
+
+def _run_bench(bench: Bench, store: Store) -> Iterator[Tick]:
+    for shard in bench.shards():
+        crafting: Crafting | None = None
+        for cell in bench.cells():
+            key = bench.key(cell, shard)
+            if store.has(key):
+                yield Tick(cell, len(shard), 0, reused=True)
+                continue
+            crafting = crafting or Crafting(bench, shard)
+            start = time.perf_counter()
+            columns, _ = crafting.records(cell)
+            seconds = time.perf_counter() - start
+            store.write_shard(key, columns, [bench.samples.keys[row] for row in shard], seconds)
+            broken = 0 if cell.attack == CLEAN else int((columns["score"] < 0.5).sum())
+            yield Tick(cell, len(shard), broken, reused=False)

@@ -1,0 +1,87 @@
+"""The files of a run: finished shards of per-sample records, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from turncoat.core.truth import Columns
+from turncoat.tasks.task import Records
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder `records/` of Parquet files named by the hash of all that determines them, and JSON files beside it.
+
+    Merging two runs is copying their records; resuming is skipping what is there. The seconds a shard took lie in a
+    file of their own, so that the records of two equal runs are equal bytes.
+    """
+
+    folder: Path
+
+    def records(self, key: str) -> Path:
+        return self.folder / "records" / f"{key}.parquet"
+
+    def has(self, key: str) -> bool:
+        return self.records(key).is_file()
+
+    def clear(self) -> None:
+        """Forget everything computed."""
+        for name in ("records", "pictures"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def write_shard(self, key: str, columns: Columns, keys: Sequence[str], seconds: float) -> None:
+        """Write one finished shard; `columns` are tensors with one row per sample, `keys` the samples' names."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.table({"key": list(keys), **{name: _column(values) for name, values in columns.items()}})
+        self.write_json(f"records/{key}.json", {"seconds": seconds})
+        path = self.records(key)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        pq.write_table(table, partial)
+        os.replace(partial, path)
+
+    def read(self, keys: Sequence[str]) -> Records:
+        """The records of several shards, in the order of the samples."""
+        return self.query("SELECT * FROM read_parquet($files) ORDER BY index", keys)
+
+    def query(self, sql: str, keys: Sequence[str]) -> Records:
+        """A DuckDB query over the records of some shards, which it sees as `$files`."""
+        import duckdb
+
+        files = [str(self.records(key)) for key in keys]
+        with duckdb.connect() as connection:
+            found: dict[str, NDArray[np.generic]] = connection.execute(sql, {"files": files}).fetchnumpy()
+        return {name: np.ma.getdata(values) for name, values in found.items()}
+
+    def seconds(self, keys: Sequence[str]) -> float:
+        return sum(float(self.read_json(f"records/{key}.json")["seconds"]) for key in keys)
+
+    def write_json(self, name: str, content: object) -> None:
+        self.write_bytes(name, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+    def read_json(self, name: str) -> dict[str, float]:
+        content: dict[str, float] = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        return content
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_bytes(content)
+        os.replace(partial, path)
+
+
+def _column(values: Tensor) -> object:
+    array = values.detach().cpu().numpy()
+    return list(array) if array.ndim > 1 else array

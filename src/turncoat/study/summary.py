@@ -1,0 +1,112 @@
+"""From per-sample records to the rows of summary.json."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from turncoat.study.cells import CLEAN, OBLIVIOUS, Cell
+from turncoat.study.store import Store
+from turncoat.tasks.metrics.estimate import Estimate
+from turncoat.tasks.task import Records, Task
+
+WORST = "worst"
+Row = dict[str, object]
+
+_WORST = """
+SELECT * EXCLUDE (place, filename) FROM (
+    SELECT *, row_number() OVER (PARTITION BY "index" ORDER BY score, filename) AS place
+    FROM read_parquet($files, filename = true)
+) WHERE place = 1 ORDER BY "index"
+"""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A cell, its task, and the names of its shards."""
+
+    cell: Cell
+    task: Task
+    shards: tuple[str, ...]
+
+
+def summarise(store: Store, finished: Sequence[Finished]) -> list[Row]:
+    """One row per cell, and one per defence and budget for the worst of its attacks, sample by sample."""
+    clean = {_front(one.cell): store.read(one.shards) for one in finished if one.cell.attack == CLEAN}
+    rows = [_row(store, one, store.read(one.shards), clean[_front(one.cell)]) for one in finished]
+    return rows + [_worst(store, group, clean) for group in _rivals(finished)]
+
+
+def _rivals(finished: Sequence[Finished]) -> Iterable[list[Finished]]:
+    """Attacks that had the same victim, defence, knowledge, norm and budget; the oblivious ones are left out."""
+
+    def group(one: Finished) -> tuple[object, ...]:
+        return (*_front(one.cell), one.cell.stance, norm_of(one.cell), one.cell.eps)
+
+    able = [one for one in finished if one.cell.attack != CLEAN and one.cell.stance != OBLIVIOUS]
+    places = {id(one): place for place, one in enumerate(finished)}
+    first: dict[tuple[object, ...], int] = {}
+    for one in able:
+        first.setdefault(group(one), places[id(one)])
+    ordered = sorted(able, key=lambda one: (first[group(one)], places[id(one)]))
+    return [list(members) for _, members in groupby(ordered, key=group)]
+
+
+def _worst(store: Store, group: list[Finished], clean: Mapping[tuple[object, ...], Records]) -> Row:
+    first = group[0]
+    shards = tuple(key for one in group for key in one.shards)
+    row = _row(store, first, store.query(_WORST, shards), clean[_front(first.cell)])
+    costs = [_cost(store, one) for one in group]
+    totals = {name: sum(cost[name] for cost in costs) for name in ("forwards", "backwards", "seconds")}
+    return {**row, "attack": WORST, "seed": None, **totals}
+
+
+def _row(store: Store, one: Finished, records: Records, clean: Records) -> Row:
+    cell = one.cell
+    metrics = one.task.metrics(records)
+    if cell.attack != CLEAN:
+        metrics = {**metrics, **one.task.compare(clean, records)}
+    return {
+        "task": one.task.name,
+        "data": cell.data,
+        "victim": cell.victim,
+        "defense": cell.defense,
+        "stance": cell.stance,
+        "attack": cell.attack,
+        "norm": norm_of(cell),
+        "eps": None if math.isinf(cell.eps) else cell.eps,
+        "seed": cell.seed,
+        "n": len(records["index"]),
+        "metrics": {name: _plain(estimate) for name, estimate in metrics.items()},
+        **_cost(store, one),
+    }
+
+
+def _cost(store: Store, one: Finished) -> dict[str, float]:
+    spent = store.query(
+        "SELECT sum(forwards)::BIGINT AS forwards, sum(backwards)::BIGINT AS backwards FROM read_parquet($files)",
+        one.shards,
+    )
+    return {
+        "forwards": int(spent["forwards"][0]),
+        "backwards": int(spent["backwards"][0]),
+        "seconds": round(store.seconds(one.shards), 3),
+    }
+
+
+def norm_of(cell: Cell) -> str:
+    """The norm of a cell's budget."""
+    if cell.spec is None:
+        return "linf"
+    return "l2" if cell.attack == "cw" or cell.spec.name == "cw" else str(cell.spec.options.get("norm", "linf"))
+
+
+def _front(cell: Cell) -> tuple[object, ...]:
+    return cell.audit, cell.data, cell.victim, cell.defense
+
+
+def _plain(estimate: Estimate) -> dict[str, float | None]:
+    numbers = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {name: None if math.isnan(number) else float(number) for name, number in numbers.items()}
