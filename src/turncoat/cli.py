@@ -86,11 +86,13 @@ def _audit(study: Study, root: Path, out: Path | None, *, fresh: bool, dry_run: 
 
     folder = out or Path("runs") / study.name
     store, work = Store(folder), benches(study, root)
+    for bench in work:
+        bench.check()
+    if dry_run:
+        print_estimate([estimate(bench, None if fresh else store) for bench in work])
+        return
     if fresh:
         store.clear()
-    if dry_run:
-        print_estimate([estimate(bench, store) for bench in work])
-        return
     with progress_bar(sum(len(bench.samples) * len(bench.cells()) for bench in work)) as bar:
 
         def show(tick: Tick) -> None:
@@ -121,4 +123,9 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("turncoat: stopped; what is finished is kept, the same command goes on from there", err=True)
         sys.exit(130)
+    except Exception as error:
+        if not hasattr(error, "show"):  # a wrong option or argument shows itself, with the usage; typer names no base
+            raise
+        error.show()
+        sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -125,7 +126,7 @@ OWN_VERIFY = Job("verify-own", None, PairMistaken(), _pairs)
 
 DECISIONS = (CROSS_ENTROPY, LOGIT_MARGIN, DLR, ATTRIBUTE_LOSS, ATTRIBUTE_MARGIN, PAIRS)
 ANY_START = (*DECISIONS, OPPOSITE, DISTANCE)
-CLEAN_START = (*DECISIONS, OPPOSITE_RAW)  # the other descriptor objectives have no gradient at the clean image
+CLEAN_START = (*DECISIONS, OPPOSITE_RAW)  # the other descriptor objectives are flat at the clean image
 MARGINS = (LOGIT_MARGIN, ATTRIBUTE_MARGIN, PAIRS)
 OWN_OBJECTIVE = (OWN_CLASSIFY, OWN_RETRIEVE, OWN_VERIFY)
 
@@ -174,7 +175,7 @@ def _table() -> Iterable[Case]:
         yield Case("pgd-l2", job, lambda eps, aim=aim: gradient.pgd(eps, **aim, norm="l2", steps=5), EPS_L2, "l2")
         yield Case("apgd", job, lambda eps, aim=aim: gradient.apgd(eps, **aim, steps=8))
         yield Case("apgd-l2", job, lambda eps, aim=aim: gradient.apgd(eps, **aim, norm="l2", steps=8), EPS_L2, "l2")
-    for job in CLEAN_START:
+    for job in (*ANY_START, OPPOSITE_RAW):
         aim = {"objective": job.objective}
         yield Case("fgsm", job, lambda eps, aim=aim: gradient.fgsm(eps, **aim))
         yield Case("bim", job, lambda eps, aim=aim: gradient.bim(eps, **aim, steps=6))
@@ -201,6 +202,12 @@ BY_NAME = {case.name: case for case in CASES}
 
 def named(case: Case) -> str:
     return case.name
+
+
+@cache
+def usual(name: str) -> AttackResult:
+    """The case of that name run as it comes, once for all tests; nobody may change it."""
+    return BY_NAME[name].run()
 
 
 def steps_changed(attack: Attack, steps: int) -> GradientAttack:

@@ -129,11 +129,11 @@ def test_4_more_steps_never_lose_a_success(case: Case) -> None:
 
 @pytest.mark.parametrize("case", DRAWN, ids=named)
 def test_4_more_restarts_never_lower_the_best_objective(case: Case) -> None:
-    runs = [case.run(attack=replace(case.make(case.eps), restarts=restarts), criterion=None) for restarts in (1, 2, 4)]
+    runs = [case.run(attack=replace(case.make(case.eps), restarts=restarts), criterion=None) for restarts in (1, 3)]
     for fewer, more in pairwise(runs):
         assert (more.objective >= fewer.objective).all()
     assert (runs[-1].objective > runs[0].objective).any()
-    assert torch.equal(runs[-1].backwards, 4 * runs[0].backwards)
+    assert torch.equal(runs[-1].backwards, 3 * runs[0].backwards)
 
 
 def test_4_more_members_never_lower_the_best_objective_of_a_gauntlet() -> None:

@@ -49,11 +49,13 @@ def test_no_picture_is_in_two_sets_and_open_sets_share_no_person() -> None:
             assert people(train) == people(test)
 
 
-def test_classification_is_balanced_and_dresses_its_people_alike() -> None:
+def test_classification_is_balanced_and_its_people_wear_one_uniform() -> None:
     train = sets.classification("train", size=100, people=10)
     assert torch.bincount(train.truth["label"]).tolist() == [10] * 10
-    assert train.names["label"][3] == f"person {train.truth['person'][3]}"
-    assert all(not Person.sample(person).wear.short_sleeves for person in people(train))
+    assert len(train.names["label"]) == 10
+    staff = [Person.sample(person) for person in people(train)]
+    assert len({guard.wear.upper_colour for guard in staff}) == len({guard.wear.carry for guard in staff}) == 1
+    assert len({guard.skin for guard in staff}) == 10
 
 
 def test_attributes_are_those_of_the_person_and_both_values_occur() -> None:

@@ -15,8 +15,13 @@ class Objective(ABC):
     """A number per sample that the attack raises.
 
     `observe` sees the clean outputs once and keeps what it needs as a dict of tensors indexed by sample; calling the
-    objective with outputs and that reference gives float `[N]`. Objectives add, and scale by a number.
+    objective with outputs and that reference gives float `[N]`. Objectives add, and scale by a number. `flat` says that
+    the gradient vanishes at the clean image, so that an attack must not start there.
     """
+
+    @property
+    def flat(self) -> bool:
+        return False
 
     def observe(self, clean: Outputs, truth: Columns) -> Columns:  # noqa: ARG002
         return {}
@@ -38,6 +43,10 @@ class Weighted(Objective):
     """A weighted sum of objectives; each keeps its own reference under its place in the sum."""
 
     terms: tuple[tuple[float, Objective], ...]
+
+    @property
+    def flat(self) -> bool:
+        return all(term.flat for _, term in self.terms)
 
     def observe(self, clean: Outputs, truth: Columns) -> Columns:
         return {

@@ -81,6 +81,7 @@ def _ours(name: str, options: Options) -> nn.Module:
 
 
 def _timm(name: str, options: Options) -> nn.Module:
+    """A network of timm's."""
     prepare_torchvision()
     timm = optional("timm", extra="timm", purpose=f"timm:{name}")
     if not timm.is_model(name):
@@ -91,6 +92,7 @@ def _timm(name: str, options: Options) -> nn.Module:
 
 
 def _python(name: str, options: Options) -> nn.Module:
+    """What a function of yours returns: python:package.module:function."""
     module, _, function = name.partition(":")
     if not function:
         raise UserError(f"python:{name} must name a function: python:package.module:function")
@@ -109,10 +111,12 @@ def _python(name: str, options: Options) -> nn.Module:
 
 
 def _torchscript(name: str, _: Options) -> nn.Module:
+    """A TorchScript file."""
     return TorchScriptNetwork(name)
 
 
 def _onnx(name: str, _: Options) -> nn.Module:
+    """An ONNX file, replayed in torch so that it has gradients, or else as onnxruntime runs it."""
     return load_onnx(name)
 
 

@@ -23,6 +23,10 @@ class OppositeDirection(Objective):
 
     normalised: bool = True
 
+    @property
+    def flat(self) -> bool:
+        return self.normalised
+
     def observe(self, clean: Outputs, truth: Columns) -> Columns:  # noqa: ARG002
         return {"clean": _descriptor(clean, self.normalised)}
 
@@ -39,6 +43,10 @@ class FeatureDistance(Objective):
     """
 
     normalised: bool = False
+
+    @property
+    def flat(self) -> bool:
+        return True
 
     def observe(self, clean: Outputs, truth: Columns) -> Columns:  # noqa: ARG002
         return {"clean": _descriptor(clean, self.normalised)}

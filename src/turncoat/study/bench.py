@@ -35,7 +35,7 @@ class Bench:
     spec: VictimSpec
     root: Path
     limit: int | None = None
-    _contexts: dict[str, Columns] = field(default_factory=dict)
+    _contexts: dict[Victim, Columns] = field(default_factory=dict)
 
     @cached_property
     def task(self) -> Task:
@@ -44,7 +44,7 @@ class Bench:
     @cached_property
     def samples(self) -> Samples:
         options = {
-            key: str(self.root / value) if key in _PATHS and isinstance(value, str) else value
+            key: self._path(value) if key in _PATHS and isinstance(value, str) else value
             for key, value in self.data.options.items()
         }
         samples = load_data(self.data.name, **options)
@@ -55,9 +55,9 @@ class Bench:
     @cached_property
     def victim(self) -> Victim:
         spec = self.spec
-        weights = None if spec.weights is None else str(self.root / spec.weights)
+        weights = None if spec.weights is None else self._path(spec.weights)
         scheme, _, path = spec.source.partition(":")
-        source = f"{scheme}:{self.root / path}" if scheme in ("onnx", "torchscript") else spec.source
+        source = f"{scheme}:{self._path(path)}" if scheme in ("onnx", "torchscript") else spec.source
         return load_victim(
             source,
             weights=weights,
@@ -74,19 +74,26 @@ class Bench:
     @cached_property
     def defenses(self) -> dict[str, Purifier]:
         made = [make_defense(spec) for spec in self.audit.defenses]
-        return {purifier.name: purifier for purifier in made}
+        names = [purifier.name for purifier in made]
+        if len(set(names)) != len(names):
+            raise UserError(f"defenses: {', '.join(names)}: each needs other options, or to be there once")
+        return dict(zip(names, made, strict=True))
 
     @cached_property
     def defended(self) -> dict[str, Victim]:
         """The victim as deployed, behind nothing and behind each defence."""
         return {"none": self.victim, **{name: self.victim.behind(front) for name, front in self.defenses.items()}}
 
-    def surrogates(self, defense: str) -> list[tuple[Surrogate, Victim]]:
-        """The ways through a defence, each with the victim that the attacker differentiates."""
-        return [(way, self.victim.behind(way.module)) for way in self.defenses[defense].adaptive()]
+    @cached_property
+    def surrogates(self) -> dict[str, list[tuple[Surrogate, Victim]]]:
+        """The ways through each defence, each with the victim that the attacker differentiates."""
+        return {
+            name: [(way, self.victim.behind(way.module)) for way in purifier.adaptive()]
+            for name, purifier in self.defenses.items()
+        }
 
     def cells(self) -> list[Cell]:
-        known = [(name, bool(purifier.adaptive())) for name, purifier in self.defenses.items()]
+        known = [(name, bool(ways)) for name, ways in self.surrogates.items()]
         return cells(self.place, self.audit, self.data, self.spec, known)
 
     def shards(self) -> list[range]:
@@ -95,9 +102,9 @@ class Bench:
 
     def context(self, victim: Victim) -> Columns:
         """What the task needs of the whole data set under a victim, computed at the first call."""
-        if victim.name not in self._contexts:
-            self._contexts[victim.name] = self.task.context(victim, self.samples)
-        return self._contexts[victim.name]
+        if victim not in self._contexts:
+            self._contexts[victim] = self.task.context(victim, self.samples)
+        return self._contexts[victim]
 
     def check(self) -> None:
         """Build everything the study names and look at one image, so that mistakes show before the work begins."""
@@ -121,8 +128,12 @@ class Bench:
             cell.stance,
             recipe,
             repr((cell.eps, cell.seed, cell.spec.spend if cell.spec else None)),
+            repr((shard.start, sorted(self.spec.options.items()))),
         ]
         return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
+
+    def _path(self, path: str) -> str:
+        return str(self.root / Path(path).expanduser())
 
     @cached_property
     def _weights(self) -> dict[str, str]:

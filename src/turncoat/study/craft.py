@@ -14,6 +14,7 @@ from turncoat.core.truth import Columns
 from turncoat.core.victim import Victim
 from turncoat.study.bench import Bench
 from turncoat.study.cells import ADAPTIVE, OBLIVIOUS, Cell
+from turncoat.study.plan import AttackSpec
 from turncoat.study.registry import make_attack
 
 
@@ -24,7 +25,7 @@ class Crafting:
         self.bench = bench
         self.shard = shard
         self.images = bench.samples.images(shard)
-        self._oblivious: tuple[tuple[str, float, int], AttackResult] | None = None
+        self._oblivious: tuple[tuple[AttackSpec | None, float, int], AttackResult] | None = None
 
     def records(self, cell: Cell) -> tuple[Columns, Tensor]:
         """The columns of a cell's records on this shard, and the images they are about."""
@@ -65,18 +66,20 @@ class Crafting:
         )
 
     def _ignorant(self, cell: Cell) -> AttackResult:
-        """Somebody who does not know of the defence attacks the bare victim, and spends the budget to be safe."""
-        made = (cell.attack, cell.eps, cell.seed)
+        """Somebody who does not know of the defence attacks the bare victim, and spends the budget to be safe.
+
+        The records of every defence tell the whole cost, though it is paid once: they must not depend on which other
+        defences are audited, or on where an interrupted run went on.
+        """
+        made = (cell.spec, cell.eps, cell.seed)
         if self._oblivious is None or self._oblivious[0] != made:
             self._oblivious = made, self._attack(cell, self.bench.victim, spend=True)
-            return self._oblivious[1]
-        free = torch.zeros_like(self._oblivious[1].forwards)
-        return replace(self._oblivious[1], forwards=free, backwards=free)
+        return self._oblivious[1]
 
     def _worst(self, cell: Cell) -> tuple[AttackResult, Columns]:
         """Attack through every way the defence declares, and keep what harms the deployed victim most, per sample."""
         best: tuple[AttackResult, Columns] | None = None
-        for way, victim in self.bench.surrogates(cell.defense):
+        for way, victim in self.bench.surrogates[cell.defense]:
             result = self._attack(cell, victim, spend=not way.exact)
             judged = self._judge(cell, result)
             if best is None:

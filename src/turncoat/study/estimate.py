@@ -25,20 +25,20 @@ class CellCost:
     seconds: float
 
 
-def estimate(bench: Bench, store: Store) -> Sequence[CellCost]:
+def estimate(bench: Bench, store: Store | None) -> Sequence[CellCost]:
     """An upper bound of the passes of every cell, and the seconds they take at the speed of one measured batch.
 
-    A sample that breaks early costs less; a purifier's own time is not counted.
+    What is in the store is done already. A sample that breaks early costs less; a purifier's own time is not counted.
     """
     forward, backward = _speed(bench)
     return [_cost(bench, store, cell, forward, backward) for cell in bench.cells()]
 
 
-def _cost(bench: Bench, store: Store, cell: Cell, forward: float, backward: float) -> CellCost:
-    samples = sum(len(shard) for shard in bench.shards() if not store.has(bench.key(cell, shard)))
+def _cost(bench: Bench, store: Store | None, cell: Cell, forward: float, backward: float) -> CellCost:
+    samples = sum(len(shard) for shard in bench.shards() if store is None or not store.has(bench.key(cell, shard)))
     forwards, backwards = (1, 0) if cell.spec is None else make_attack(cell.spec, cell.eps, bench.task).passes
     if cell.stance == ADAPTIVE:
-        ways = len(bench.defenses[cell.defense].adaptive())
+        ways = len(bench.surrogates[cell.defense])
         forwards, backwards = forwards * ways, backwards * ways
     elif cell.stance == OBLIVIOUS:
         first = next(iter(bench.defenses))

@@ -5,32 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from turncoat.core.errors import UserError
 
 
 def budget(value: object) -> object:
-    """A length in pixel units; '8/255' is read as the fraction it is."""
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*([\d.]+)\s*/\s*([\d.]+)\s*", value)):
-        return float(match[1]) / float(match[2])
+    """A length in pixel units; '8/255' is read as the fraction it is, anything else stays what it is."""
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*/\s*(\d+\.?\d*|\.\d+)\s*", value)):
+        return float(match[1]) / float(match[2]) if float(match[2]) else value
     return value
 
 
 Budget = Annotated[float, BeforeValidator(budget), Field(ge=0)]
+RESERVED = ("clean", "worst")  # what the rows without an attack and of the worst of all attacks are called
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class _Named(BaseModel):
     """A name and the options of what it names; a bare string is a name without options."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, ser_json_inf_nan="strings")
     name: str
 
     @model_validator(mode="before")
@@ -109,13 +111,35 @@ class Audit(_Strict):
             for key, item in value.items()
         }
 
+    @model_validator(mode="after")
+    def _tellable(self) -> Self:
+        """Something is there to audit, every row of the table has a name of its own, and every attack a budget."""
+        empty = next((key for key in ("data", "victims", "seeds") if not getattr(self, key)), None)
+        if empty is not None:
+            raise ValueError(f"{empty}: at least one is needed")
+        labels = {
+            "data": [spec.label or spec.name for spec in self.data],
+            "victims": [spec.name for spec in self.victims],
+            "attacks": [spec.label or spec.name for spec in self.attacks],
+        }
+        for key, names in labels.items():
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{key} holds {twice!r} twice: give each a label (a victim a name) of its own")
+        taken = next((name for name in labels["attacks"] if name in RESERVED), None)
+        if taken is not None:
+            raise ValueError(f"attacks: the label {taken!r} is taken, choose another")
+        if not self.budgets and any(spec.budgets is None for spec in self.attacks):
+            raise ValueError("budgets: none are given, for example budgets: [8/255]")
+        return self
+
 
 class Study(_Strict):
     """One or more audits under a name; a file that describes a single audit may leave `audits` out."""
 
     name: str = Field(pattern=r"^[\w.-]+$")
     title: str | None = None
-    audits: tuple[Audit, ...] = Field(min_length=1)
+    audits: tuple[Audit, ...]
     limit: int | None = Field(default=None, ge=1)
     pictures: int = Field(default=6, ge=0)
     backend: Literal["process"] = "process"
@@ -128,6 +152,12 @@ class Study(_Strict):
         own = {key: item for key, item in value.items() if key in cls.model_fields}
         audit = {key: item for key, item in value.items() if key not in cls.model_fields}
         return {**own, "audits": [audit]}
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.audits:
+            raise ValueError("audits: at least one is needed")
+        return self
 
 
 def load_study(path: Path, settings: tuple[str, ...] = ()) -> Study:
@@ -149,7 +179,8 @@ def load_study(path: Path, settings: tuple[str, ...] = ()) -> Study:
     try:
         return Study.model_validate(document)
     except ValidationError as error:
-        raise UserError(f"{path}: {'; '.join(_explain(part) for part in error.errors()[:3])}") from None
+        parts = [_explain(part, single="audits" not in document) for part in error.errors()[:3]]
+        raise UserError(f"{path}: {'; '.join(parts)}") from None
 
 
 def _change(document: dict[str, JsonValue], setting: str) -> None:
@@ -157,14 +188,18 @@ def _change(document: dict[str, JsonValue], setting: str) -> None:
     key, equals, text = setting.partition("=")
     if not equals or not key:
         raise UserError(f"--set {setting}: write it as key=value, for example seeds=[0,1,2]")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"--set {setting}: {text!r} is not a YAML value") from None
     *path, last = key.split(".")
     node: object = document
     for part in path:
         node = _inside(node, part, setting)
     if isinstance(node, dict):
-        node[last] = yaml.safe_load(text)
+        node[last] = value
     elif isinstance(node, list) and last.isdigit() and int(last) < len(node):
-        node[int(last)] = yaml.safe_load(text)
+        node[int(last)] = value
     else:
         raise UserError(f"--set {setting}: there is no {key} in this study")
 
@@ -177,10 +212,14 @@ def _inside(node: object, part: str, setting: str) -> object:
     raise UserError(f"--set {setting}: there is no {part!r} on the way")
 
 
-def _explain(error: Mapping[str, object]) -> str:
-    place = error["loc"]
-    where = ".".join(str(part) for part in place) if isinstance(place, tuple) else str(place)
-    message = "this key is unknown" if error["type"] == "extra_forbidden" else str(error["msg"]).lower()
-    given = error.get("input")
+def _explain(error: ErrorDetails, *, single: bool) -> str:
+    """Where in the file, what is wrong, and what stands there; `single` files have no `audits` around their keys."""
+    where = ".".join(
+        str(part) for part in (error["loc"][2:] if single and error["loc"][:1] == ("audits",) else error["loc"])
+    )
+    if error["type"] == "value_error":  # one of our own, which names its key
+        return f"{where}: {error['ctx']['error']}" if where else str(error["ctx"]["error"])
+    message = "this key is unknown" if error["type"] == "extra_forbidden" else error["msg"].lower()
+    given = error["input"]
     shown = "" if error["type"] == "missing" or isinstance(given, (dict, list)) else f" (given {given!r})"
     return f"{where}: {message}{shown}"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from turncoat.attacks.attack import Attack
 from turncoat.attacks.presets import features, gradient
@@ -72,6 +75,10 @@ def make_defense(spec: DefenseSpec) -> Purifier:
 def make_attack(spec: AttackSpec, eps: float, task: Task) -> Attack:
     """The attack a study names, at one budget, against what the task holds dear unless an objective is named."""
     preset = choose(ATTACKS, spec.name, "attack")
+    if "eps" in spec.options:
+        raise UserError(f"attack {spec.name}: the budget is not an option, write budgets: [{spec.options['eps']}]")
+    if math.isinf(eps) and spec.name != "cw":
+        raise UserError(f"attack {spec.name} needs a finite budget; only cw does without")
     options = {key: budget(value) if key in ("size", "lr") else value for key, value in spec.options.items()}
     if "objective" in inspect.signature(preset).parameters:
         options["objective"] = _objective(spec, task)
@@ -101,11 +108,24 @@ def choose(table: Mapping[str, Made], name: str, kind: str) -> Made:
 
 def call(make: Callable[..., Made], what: str, options: Mapping[str, object]) -> Made:
     """Call with options that come from outside; a wrong one is the user's error."""
-    known = [name for name in inspect.signature(make).parameters if name != "eps"]
+    parameters = inspect.signature(make, eval_str=True).parameters
+    known = [name for name in parameters if name not in ("eps", "objective")]
     for name in options:
-        if name not in known and name != "eps":
+        if name not in parameters:
             raise UserError(f"{what} has no option {name!r}; it has {', '.join(known) or 'none'}")
     try:
-        return make(**options)
+        return make(**{name: _typed(value, parameters[name], what) for name, value in options.items()})
     except TypeError as error:
         raise UserError(f"{what}: {error}") from None
+
+
+def _typed(value: object, parameter: inspect.Parameter, what: str) -> object:
+    """The value as the type that the parameter asks for, where a study can write it."""
+    if parameter.name in ("eps", "objective"):
+        return value
+    try:
+        settings = ConfigDict(arbitrary_types_allowed=True)
+        made: object = TypeAdapter(parameter.annotation, config=settings).validate_python(value)
+    except ValidationError as error:
+        raise UserError(f"{what}: {parameter.name}: {error.errors()[0]['msg'].lower()} (given {value!r})") from None
+    return made

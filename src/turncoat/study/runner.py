@@ -10,9 +10,12 @@ from pathlib import Path
 from turncoat.study.bench import Bench
 from turncoat.study.cells import CLEAN, Cell
 from turncoat.study.craft import Crafting
+from turncoat.study.diagnosis import write_diagnosis
+from turncoat.study.pictures import keep_pictures, pictured, write_index
 from turncoat.study.plan import Study
 from turncoat.study.store import Store
 from turncoat.study.summary import Finished, Row, summarise
+from turncoat.study.versions import versions
 
 
 @dataclass(frozen=True)
@@ -44,21 +47,24 @@ def run(
     """
     for bench in work:
         bench.check()
-    store.write_json("study.json", study.model_dump(mode="json"))
+    store.write_bytes("study.json", (study.model_dump_json(indent=1) + "\n").encode())
     finished: list[Finished] = []
     for bench in work:
-        for done in _run_bench(bench, store):
+        for done in _run_bench(bench, store, study.pictures):
             tick(done)
         finished += [
             Finished(cell, bench.task, tuple(bench.key(cell, shard) for shard in bench.shards()))
             for cell in bench.cells()
         ]
     rows = summarise(store, finished)
+    store.write_json("versions.json", versions())
+    write_index(work, store)
+    write_diagnosis(rows, store)
     store.write_json("summary.json", rows)
     return rows
 
 
-def _run_bench(bench: Bench, store: Store) -> Iterator[Tick]:
+def _run_bench(bench: Bench, store: Store, pictures: int) -> Iterator[Tick]:
     for shard in bench.shards():
         crafting: Crafting | None = None
         for cell in bench.cells():
@@ -68,8 +74,10 @@ def _run_bench(bench: Bench, store: Store) -> Iterator[Tick]:
                 continue
             crafting = crafting or Crafting(bench, shard)
             start = time.perf_counter()
-            columns, _ = crafting.records(cell)
+            columns, images = crafting.records(cell)
             seconds = time.perf_counter() - start
+            if pictures and pictured(bench, cell, shard):
+                keep_pictures(bench, cell, shard, columns=columns, images=images, store=store, count=pictures)
             store.write_shard(key, columns, [bench.samples.keys[row] for row in shard], seconds)
             broken = 0 if cell.attack == CLEAN else int((columns["score"] < 0.5).sum())
             yield Tick(cell, len(shard), broken, reused=False)

@@ -100,7 +100,7 @@ def norm_of(cell: Cell) -> str:
     """The norm of a cell's budget."""
     if cell.spec is None:
         return "linf"
-    return "l2" if cell.attack == "cw" or cell.spec.name == "cw" else str(cell.spec.options.get("norm", "linf"))
+    return "l2" if cell.spec.name == "cw" else str(cell.spec.options.get("norm", "linf"))
 
 
 def _front(cell: Cell) -> tuple[object, ...]:

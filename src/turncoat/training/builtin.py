@@ -15,10 +15,10 @@ from turncoat.training.natural import Natural
 from turncoat.training.save import save_weights
 
 SCHEDULES = {
-    "street_classification": Schedule(epochs=14),
-    "street_attributes": Schedule(epochs=18),
-    "street_retrieval": Schedule(epochs=20),
-    "street_verification": Schedule(epochs=24),
+    "street_classification": Schedule(epochs=16),
+    "street_attributes": Schedule(epochs=16),
+    "street_retrieval": Schedule(epochs=10),
+    "street_verification": Schedule(epochs=16),
 }
 
 

@@ -6,7 +6,7 @@ from turncoat.attacks.ascend import GradientAttack
 from turncoat.attacks.cw import CarliniWagner
 from turncoat.attacks.gauntlet import Gauntlet
 from turncoat.attacks.noise import NoiseAttack
-from turncoat.attacks.starts import Start, Uniform
+from turncoat.attacks.starts import Jitter, Start, Uniform, Zero
 from turncoat.attacks.steps import APGD, Momentum, Steepest
 from turncoat.core.constraint import L2, Constraint, Linf
 from turncoat.core.errors import UserError
@@ -32,6 +32,11 @@ def ball(eps: float, norm: str = "linf") -> Constraint:
     return Linf(eps) if norm == "linf" else L2(eps)
 
 
+def beginning(objective: Objective) -> Start:
+    """The clean image; for an objective that is flat there, a jitter of one grey level."""
+    return Jitter(GREY) if objective.flat else Zero()
+
+
 def noise(eps: float, *, objective: Objective | None = None, norm: str = "linf", sign: bool = False) -> NoiseAttack:
     """Uniform noise of the same budget, or with `sign` plus or minus eps at every pixel: the control of every audit."""
     constraint = ball(eps, norm)
@@ -40,7 +45,8 @@ def noise(eps: float, *, objective: Objective | None = None, norm: str = "linf",
 
 def fgsm(eps: float, *, objective: Objective | None = None, norm: str = "linf") -> GradientAttack:
     """One step of the whole budget (Goodfellow et al. 2015); called Fast in the ranking literature."""
-    return GradientAttack(objective or CrossEntropy(), ball(eps, norm), Steepest(eps), steps=1)
+    goal = objective or CrossEntropy()
+    return GradientAttack(goal, ball(eps, norm), Steepest(eps), steps=1, start=beginning(goal))
 
 
 def bim(
@@ -52,8 +58,9 @@ def bim(
     size: float = GREY,
 ) -> GradientAttack:
     """Small steps from the clean image (Kurakin et al. 2017): one grey level each, min(1.25 eps, eps + 4) of them."""
+    goal = objective or CrossEntropy()
     count = grey_steps(eps) if steps is None else steps
-    return GradientAttack(objective or CrossEntropy(), ball(eps, norm), Steepest(size), steps=count)
+    return GradientAttack(goal, ball(eps, norm), Steepest(size), steps=count, start=beginning(goal))
 
 
 def pgd(
@@ -81,8 +88,9 @@ def mifgsm(
     eps: float, *, objective: Objective | None = None, norm: str = "linf", steps: int = 10, decay: float = 1.0
 ) -> GradientAttack:
     """Momentum iterative FGSM (Dong et al. 2018): steps of eps over their number, decay 1."""
+    goal = objective or CrossEntropy()
     step = Momentum(eps / max(steps, 1), decay)
-    return GradientAttack(objective or CrossEntropy(), ball(eps, norm), step, steps=steps)
+    return GradientAttack(goal, ball(eps, norm), step, steps=steps, start=beginning(goal))
 
 
 def least_likely(eps: float, *, norm: str = "linf", steps: int | None = None, size: float = GREY) -> GradientAttack:

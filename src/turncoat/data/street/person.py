@@ -91,6 +91,10 @@ class Person:
         return describe(self)
 
 
+GUARDS = 9_000_000
+"""From this number on people are guards, who all wear one uniform and carry nothing."""
+
+
 @lru_cache(maxsize=4096)
 def _sample(identity: int) -> Person:
     rng = np.random.default_rng([identity, 7])
@@ -99,15 +103,18 @@ def _sample(identity: int) -> Person:
     tone = min(len(SKIN) - 1.001, float(rng.beta(1.1, 1.7)) * len(SKIN))
     skin = jitter(rng, mix(SKIN[int(tone)], SKIN[min(int(tone) + 1, len(SKIN) - 1)], tone % 1), 0.25)
     hair = _hair(rng, female, age, tone)
+    build = _build(rng, female, age)
+    face = _face(rng, female, age, tone)
+    wear = wardrobe.sample(rng, female=female, age=age, bald=hair.style == "bald")
     return Person(
         identity=identity,
         female=female,
         age=age,
         skin=skin,
-        build=_build(rng, female, age),
+        build=build,
         hair=hair,
-        face=_face(rng, female, age, tone),
-        wear=wardrobe.sample(rng, female=female, age=age, bald=hair.style == "bald"),
+        face=face,
+        wear=wardrobe.uniformed(wear) if identity >= GUARDS else wear,
     )
 
 

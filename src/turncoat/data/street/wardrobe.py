@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,6 +88,27 @@ def sample(rng: np.random.Generator, *, female: bool, age: str, bald: bool) -> W
         carry=carry,
         bag_colour=jitter(rng, pick(rng, _BAGS.get(carry, CLOTH)), 0.8),
         side=1 if rng.random() < 0.6 else -1,
+    )
+
+
+def uniformed(wear: Wear) -> Wear:
+    """The same person on duty: the uniform of the guards; only glasses stay one's own."""
+    return replace(
+        wear,
+        upper="jacket",
+        upper_colour=(38, 46, 70),
+        pattern="logo",
+        second_colour=(214, 196, 96),
+        under_colour=(196, 204, 214),
+        emblem=0,
+        short_sleeves=False,
+        lower="trousers",
+        lower_colour=(40, 42, 48),
+        shoes="leather",
+        shoe_colour=(34, 30, 30),
+        hat="none",
+        scarf=None,
+        carry="none",
     )
 
 

@@ -1,0 +1,81 @@
+"""How the report calls things: metrics, attackers, defences; what a number looks like."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from turncoat.study.cells import ADAPTIVE, CLEAN, NONE, OBLIVIOUS
+from turncoat.study.lines import WORST
+from turncoat.tasks.metrics.estimate import Estimate
+
+METRICS: Mapping[str, str] = {
+    "accuracy": "accuracy",
+    "ap": "average precision",
+    "cosine_to_clean": "cosine to the clean descriptor",
+    "dodging_all": "dodged, of all same pairs",
+    "dodging_conditional": "dodged, of same pairs right when clean",
+    "eer": "equal error rate",
+    "f1_harmonic": "F1 of mean precision and recall",
+    "f1_mean": "F1 per image",
+    "far_reached": "false accept rate reached",
+    "flip_rate": "decisions flipped",
+    "impersonation_all": "impersonated, of all different pairs",
+    "impersonation_conditional": "impersonated, of different pairs right when clean",
+    "success_all": "broken, of all samples",
+    "success_conditional": "broken, of those right when clean",
+    "top1": "top-1 accuracy",
+    "top5": "top-5 accuracy",
+}
+TASKS: Mapping[str, str] = {
+    "attributes": "Attribute recognition",
+    "classification": "Classification",
+    "retrieval": "Retrieval",
+    "verification": "Verification",
+}
+STANCES: Mapping[str, str] = {NONE: "no defence", OBLIVIOUS: "oblivious", ADAPTIVE: "adaptive"}
+PLACES: Mapping[str, str] = {CLEAN: "clean images", WORST: "worst of all"}
+
+
+def metric_name(name: str) -> str:
+    """A metric in words; one that is not known keeps its name."""
+    if match := re.fullmatch(r"tar@far=(.+)", name):
+        return f"true accept rate at FAR {match[1]}"
+    return METRICS.get(name, name)
+
+
+def task_name(name: str) -> str:
+    return TASKS.get(name, name)
+
+
+def defense_name(name: str) -> str:
+    return "bare" if name == NONE else name
+
+
+def attack_name(name: str) -> str:
+    return PLACES.get(name, name)
+
+
+def is_share(metric: str) -> bool:
+    """Whether a figure is a share, shown in per cent; a cosine is a plain number."""
+    return "cosine" not in metric
+
+
+def value_text(estimate: Estimate | None, metric: str = "") -> str:
+    """The value alone: 91.3 for a share in per cent, 0.42 for a plain number, a dash for nothing."""
+    if estimate is None or math.isnan(estimate.value):
+        return "–"
+    return _number(estimate.value, metric)
+
+
+def interval_text(estimate: Estimate | None, metric: str = "") -> str:
+    """The interval alone, or nothing."""
+    if estimate is None or math.isnan(estimate.low) or math.isnan(estimate.high):
+        return ""
+    return f"[{_number(estimate.low, metric)}, {_number(estimate.high, metric)}]"
+
+
+def _number(value: float, metric: str) -> str:
+    text = f"{100 * value:.1f}" if is_share(metric) else f"{value:.2f}"
+    return text.replace("-", "−")

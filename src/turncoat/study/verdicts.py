@@ -1,0 +1,110 @@
+"""One sentence for each victim behind each defence: what the strongest informed attacker leaves of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from turncoat.study.cells import CLEAN, NONE, OBLIVIOUS
+from turncoat.study.lines import WORST, Line, eps_text, lines, percent
+from turncoat.tasks.metrics.estimate import NOTHING, Estimate
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The headline of one victim behind one defence.
+
+    `attacked` is the sample-by-sample worst of `attacks` informed attacks at the largest budget `eps` (None: without
+    a bound); nothing where no informed attack was made, and then `adaptive` is False.
+    """
+
+    task: str
+    data: str
+    victim: str
+    defense: str
+    metric: str
+    clean: Estimate
+    attacked: Estimate
+    norm: str
+    eps: float | None
+    attacks: int
+    n: int
+    adaptive: bool
+    sentence: str
+
+
+def verdicts(rows: Iterable[Mapping[str, object]]) -> list[Verdict]:
+    """The verdicts of the rows of summary.json, in their order."""
+    table = lines(rows)
+    fronts = dict.fromkeys(line.front for line in table)
+    return [_verdict([line for line in table if line.front == front]) for front in fronts]
+
+
+def largest(worst: Sequence[Line]) -> Line | None:
+    """The worst-of-attacks row that is the headline: Linf if there is one, at the largest budget with a bound."""
+    informed = [line for line in worst if line.attack == WORST and line.informed]
+    bounded = [line for line in informed if line.eps is not None] or informed
+    same = [line for line in bounded if line.norm == "linf"] or bounded
+    return max(same, key=lambda line: line.budget, default=None)
+
+
+def _verdict(mine: Sequence[Line]) -> Verdict:
+    first = mine[0]
+    clean = next((line for line in mine if line.attack == CLEAN), None)
+    worst = largest(mine)
+    rivals = {line.attack for line in mine if worst is not None and _same_place(line, worst) and line.attack != WORST}
+    before = clean.estimate if clean else NOTHING
+    after = worst.estimate if worst else NOTHING
+    return Verdict(
+        *first.front,
+        metric=first.headline,
+        clean=before,
+        attacked=after,
+        norm=worst.norm if worst else "linf",
+        eps=worst.eps if worst else None,
+        attacks=len(rivals),
+        n=first.n,
+        adaptive=worst is not None,
+        sentence=_sentence(mine, before, worst, sorted(rivals)),
+    )
+
+
+def _same_place(line: Line, worst: Line) -> bool:
+    return (line.stance, line.norm, line.eps) == (worst.stance, worst.norm, worst.eps)
+
+
+def _sentence(mine: Sequence[Line], clean: Estimate, worst: Line | None, rivals: Sequence[str]) -> str:
+    first = mine[0]
+    who = first.victim if first.defense == NONE else f"{first.victim} behind {first.defense}"
+    if worst is None:
+        return f"{who}: {_unknown(mine, clean)}"
+    knowing = "" if first.defense == NONE else "adaptive, "
+    how = f"{knowing}worst of {len(rivals)} attacks" if len(rivals) != 1 else f"{knowing}{rivals[0]} alone"
+    moves = (
+        "falls" if worst.estimate.value < clean.value else "stays" if worst.estimate.value == clean.value else "goes"
+    )
+    return (
+        f"{who}: {first.headline} {moves} from {_plain(clean)} to {percent(worst.estimate)} "
+        f"at {eps_text(worst.eps, worst.norm)} ({how})"
+    )
+
+
+def _unknown(mine: Sequence[Line], clean: Estimate) -> str:
+    """What can be said of a defence that no informed attacker has met."""
+    metric = mine[0].headline
+    if mine[0].defense == NONE:
+        return f"{metric} is {percent(clean)} on clean images; it was not attacked"
+    unaware = [line for line in mine if line.stance == OBLIVIOUS and not math.isnan(line.estimate.value)]
+    if not unaware:
+        return f"{metric} is {percent(clean)} on clean images; not evaluated adaptively"
+    eps = max(line.budget for line in unaware)
+    least = min((line for line in unaware if line.budget == eps), key=lambda line: line.estimate.value)
+    return (
+        f"not evaluated adaptively; the {percent(least.estimate)} of {metric} left by an attacker who does not know "
+        f"of it ({least.attack} at {eps_text(least.eps, least.norm)}) says nothing about robustness"
+    )
+
+
+def _plain(estimate: Estimate) -> str:
+    return "not measured" if math.isnan(estimate.value) else f"{100 * estimate.value:.1f} %"
