@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,9 +16,12 @@ from torch.nn import functional as F
 
 from turncoat.core.seeds import seeded
 from turncoat.data.load import DATASETS
+from turncoat.defenses.purifier import Purifier, Surrogate
+from turncoat.study import registry
 from turncoat.study.bench import Bench
 from turncoat.study.plan import Study
 from turncoat.study.runner import benches
+from turncoat.tasks.metrics.estimate import bootstrap
 from turncoat.tasks.samples import Samples
 
 CLASSES = 4
@@ -50,6 +53,37 @@ class Tiny(nn.Module):
 
     def _answer(self, gradient: Tensor) -> None:
         Tiny.answered += len(gradient)
+
+
+class Dim(Purifier):
+    """Darker and mirrored; an attacker may take it for darker alone, or for mirrored alone, and is wrong both times."""
+
+    name = "dim"
+
+    def forward(self, images: Tensor) -> Tensor:
+        return 0.8 * images.flip(-1)
+
+    def adaptive(self) -> Sequence[Surrogate]:
+        return Surrogate("darker", Darker(), exact=False), Surrogate("mirrored", Mirrored(), exact=False)
+
+
+class Darker(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return 0.8 * images
+
+
+class Mirrored(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flip(-1)
+
+
+class Silent(Purifier):
+    """Names no way to attack it."""
+
+    name = "silent"
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images
 
 
 def net(**options: Any) -> Tiny:
@@ -86,8 +120,9 @@ def memory(task: str = "classification", *, n: int = 12, seed: int = 0, poke: in
     """
     images = pixels(n, seed=seed)
     images[1, 0, 0, 0] += poke
-    with torch.no_grad():
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
         logits = Tiny()(images.float() / 255)["logits"]
+    Tiny.seen -= n
     rows = torch.arange(n)
     truth: dict[str, Tensor] = {}
     against = None
@@ -113,7 +148,7 @@ def _near(images: Tensor, *, seed: int) -> Tensor:
     return (images.long() + noise).clamp(0, 255).to(torch.uint8)
 
 
-def describe(task: str = "classification", **changes: Any) -> Described:
+def describe(task: str = "classification", /, **changes: Any) -> Described:
     """A study on the data set in memory, as YAML would give it; `changes` replace keys of its only audit."""
     audit = {
         "task": task,
@@ -134,10 +169,11 @@ def bench_of(described: Mapping[str, Any], root: Path = Path()) -> Bench:
 
 
 @pytest.fixture
-def in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The data set `memory` can be named."""
+def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data set `memory` and the purifiers `dim` and `silent` can be named, and intervals are quick and rough."""
     monkeypatch.setitem(DATASETS, "memory", memory)
-    yield
+    monkeypatch.setattr(registry, "DEFENSES", {**registry.DEFENSES, "dim": Dim, "silent": Silent})
+    monkeypatch.setitem(bootstrap.__kwdefaults__ or {}, "resamples", 20)
 
 
 def write_idx(folder: Path, images: Tensor, labels: Tensor) -> None:

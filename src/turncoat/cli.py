@@ -61,11 +61,16 @@ def demo(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    tables: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown instead.")] = False,
+) -> None:
     """Draw the report of a run again."""
+    from turncoat.report.markdown import markdown
     from turncoat.report.page import write_report
+    from turncoat.report.reading import read_run
 
-    typer.echo(f"report: {write_report(run)}")
+    typer.echo(markdown(read_run(run).table) if tables else f"report: {write_report(run)}")
 
 
 @app.command("list")

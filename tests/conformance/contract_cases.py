@@ -197,7 +197,10 @@ def _table() -> Iterable[Case]:
 CASES = tuple(_table())
 ASCENTS = tuple(case for case in CASES if isinstance(case.make(case.eps), GradientAttack))
 ASKING = tuple(case for case in CASES if case.job.criterion is not None)
-BY_NAME = {case.name: case for case in CASES}
+SPENDING = tuple(
+    replace(case, job=replace(case.job, name=f"{case.job.name}-budget", criterion=None)) for case in ASKING
+)  # the same without a criterion: the whole budget is spent on every sample
+BY_NAME = {case.name: case for case in (*CASES, *SPENDING)}
 
 
 def named(case: Case) -> str:

@@ -54,7 +54,7 @@ def test_a_success_beats_a_higher_objective() -> None:
 
 def test_only_the_samples_named_change_and_the_clean_value_is_the_first_ones() -> None:
     first = made([1, 1, 1], [False] * 3)
-    better = first.better_of(made([5, 0], [True, False], cost=2, shade=1.0, clean=-7), torch.tensor([2, 0]))
+    better = first.better_of(made([5, 0], [True, False], cost=2, shade=1.0, clean=-7.0), torch.tensor([2, 0]))
     assert better.objective.tolist() == [1, 1, 5]
     assert better.success.tolist() == [False, False, True]
     assert better.forwards.tolist() == [3, 1, 3]

@@ -6,14 +6,12 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from tiny_world import bench_of, describe, in_memory
 
+from tiny_world import bench_of, describe
 from turncoat.core.errors import UserError
 from turncoat.study.cells import ADAPTIVE, NONE, OBLIVIOUS, cells
 from turncoat.study.plan import Study
 from turncoat.study.runner import benches
-
-__all__ = ["in_memory"]
 
 
 def _study(**changes: object) -> Study:

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_world import Tiny, bench_of, describe, in_memory
 
+from tiny_world import Tiny, bench_of, describe
 from turncoat.study.cells import Cell
 
-__all__ = ["in_memory"]
 pytestmark = pytest.mark.usefixtures("in_memory")
 
 Keys = dict[tuple[str, str, str, int], str]

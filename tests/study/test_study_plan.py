@@ -49,7 +49,9 @@ def test_short_forms_are_the_long_ones(written: Path) -> None:
     long = long.replace('victims: {name: v, source: "python:a:b"}', 'victims: [{name: v, source: "python:a:b"}]')
     long = "name: street\naudits:\n" + "".join(
         ("  - " if number == 0 else "    ") + line + "\n"
-        for number, line in enumerate(long.replace("task: classification", "task: {name: classification}").split("\n")[1:-1])
+        for number, line in enumerate(
+            long.replace("task: classification", "task: {name: classification}").split("\n")[1:-1]
+        )
     )
     short = load_study(written)
     written.write_text(long, encoding="utf-8")
@@ -133,7 +135,8 @@ def test_a_setting_reaches_into_one_of_several_audits(written: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["seeds", "=3", "attacks.9.steps=1", "attacks.0.steps=1", "nowhere.deep=1", "seeds=[0,1", "attacks.2=bim"]
+    "setting",
+    ["seeds", "=3", "attacks.9.steps=1", "attacks.0.steps=1", "nowhere.deep=1", "seeds=[0,1", "attacks.2=bim"],
 )
 def test_a_setting_that_cannot_be_made_is_told(written: Path, setting: str) -> None:
     assert setting in _error(written, setting)

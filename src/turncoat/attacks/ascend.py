@@ -241,14 +241,14 @@ def _climb(lens: Lens, batch: Batch, step: Step, steps: int, start: Start, activ
         if slope is None:
             break
         # a sample without a finite slope must not spoil a variable that all samples share
-        (gradient,) = torch.autograd.grad(images, variable, slope.nan_to_num(0.0, 0.0, 0.0))
+        (gradient,) = torch.autograd.grad(images, variable, slope.nan_to_num_(0.0, 0.0, 0.0))
         if active_set and bool(best.finished[live].any()):
             stay = (~best.finished[live]).nonzero()[:, 0]
             live, batch, value = live[stay], batch.take(stay), value[stay]
             variable, gradient, state = variable[stay], gradient[stay], rows(state, stay)
             if not len(live):
                 break
-        finite = gradient.nan_to_num(0.0, 0.0, 0.0)
+        finite = gradient.nan_to_num_(0.0, 0.0, 0.0)
         reached = value.nanmean()[None] if lens.constraint.shared else value
         move = Move(batch.images, variable.detach(), finite, reached, lens.constraint, turn, steps)
         variable, state = step(move, state)

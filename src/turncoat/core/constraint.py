@@ -76,6 +76,10 @@ class Linf(Constraint):
 
     def quantise(self, images: Tensor, candidate: Tensor) -> Tensor:
         """The nearest 8-bit level inside the ball; a pixel with no level inside keeps its value."""
+        nearest = _pixels(images, (candidate * LEVELS).round_())
+        outside = (nearest - images).abs_() > self.eps + _SLACK / LEVELS
+        if not bool(outside.any()):
+            return nearest
         low = ((images - self.eps) * LEVELS - _SLACK).ceil()
         high = ((images + self.eps) * LEVELS + _SLACK).floor()
         level = torch.minimum(torch.maximum((candidate * LEVELS).round(), low), high)
@@ -189,7 +193,7 @@ class Shared(Constraint):
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def forward(ctx: object, smooth: Tensor, exact: Tensor) -> Tensor:  # noqa: ARG004
-        return exact.clone()
+        return exact.view_as(exact)
 
     @staticmethod
     def backward(ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
@@ -266,5 +270,5 @@ def _levels(images: Tensor, candidate: Tensor) -> tuple[Tensor, Tensor]:
 
 def _pixels(images: Tensor, levels: Tensor) -> Tensor:
     """The pixels at these levels; one that is back at its clean level has its clean value, to the last bit."""
-    pixels = levels.clamp(0, LEVELS) / LEVELS
-    return torch.where((pixels - images).abs() < _SLACK / LEVELS, images, pixels)
+    pixels = levels.clamp(0, LEVELS).div_(LEVELS)
+    return torch.where((pixels - images).abs_() < _SLACK / LEVELS, images, pixels)

@@ -51,7 +51,8 @@ class Victim:
                 raise UserError(f"a victim reads {', '.join(KINDS)}; {kind!r} is none of them")
         if bool(mean) != bool(std):
             raise UserError("normalisation needs both mean and std (one number per channel), or neither")
-        self.network = network.eval().requires_grad_(False)
+        # channels last: up to a fifth faster for convolutions on a CPU, more on a GPU, and nothing else changes
+        self.network: nn.Module = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.name = name or type(network).__name__
         self.reads = reads
         self.taps = dict(taps or {})
@@ -121,7 +122,7 @@ class Victim:
         if self.mean:
             mean = torch.tensor(self.mean, dtype=seen.dtype, device=seen.device)[:, None, None]
             std = torch.tensor(self.std, dtype=seen.dtype, device=seen.device)[:, None, None]
-            return (seen - mean) / std
+            return torch.addcmul(-mean / std, seen, 1 / std)
         return seen * 1  # a tensor of our own, so that the hook below never sits on the caller's
 
     def _count_backward(self, gradient: Tensor) -> None:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from turncoat.report.names import is_share
+from turncoat.study.cells import CLEAN, NONE, OBLIVIOUS
+from turncoat.study.diagnosis import diagnose
 from turncoat.study.estimate import CellCost
+from turncoat.study.lines import WORST, Line, eps_text, in_order, lines
+from turncoat.study.verdicts import verdicts
+from turncoat.tasks.metrics.estimate import Estimate
 
 Row = Mapping[str, object]
 
@@ -45,72 +55,85 @@ def progress_bar(total: int) -> Iterator[Bar]:
         yield Bar(progress, total)
 
 
-def table(rows: Sequence[Row], *, title: str) -> Table:
-    """The rows of one task: who was attacked how, the figures with their intervals, and the cost."""
-    metrics = list(dict.fromkeys(name for row in rows for name in _metrics(row)))
-    shown = [name for name in metrics if name in HEADLINES] or metrics[:4]
-    view = Table(title=title, title_justify="left", header_style="bold")
-    for column in ("data", "victim", "defense", "stance", "attack", "eps"):
-        view.add_column(column)
-    for name in (*shown, "passes"):
-        view.add_column(name, justify="right")
-    for row in rows:
-        figures = [_figure(_metrics(row).get(name)) for name in shown]
-        who = [str(row[name]) for name in ("data", "victim", "defense", "stance", "attack")]
-        passes = f"{_number(row['forwards']) + _number(row['backwards']):,.0f}"
-        style = "bold" if row["attack"] == "worst" else ""
-        view.add_row(*who, eps_text(row["eps"], str(row["norm"])), *figures, passes, style=style)
+def print_tables(rows: Sequence[Row]) -> None:
+    """One table and its verdicts for each task, data set and victim; then what warns against believing them."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=100)
+    told, sentences = lines(rows), verdicts(rows)
+    for front in dict.fromkeys(line.front[:3] for line in told):
+        mine = [line for line in told if line.front[:3] == front]
+        console.print(_fitting(mine, f"{' · '.join(front)} · n = {mine[0].n}", console))
+        for verdict in sentences:
+            if (verdict.task, verdict.data, verdict.victim) == front:
+                console.print(f"  {verdict.sentence}", markup=False, highlight=False)
+        console.print()
+    for finding in diagnose(rows):
+        if finding.level == "warning":
+            where = f"{finding.front[0]}, {finding.subject}"
+            console.print(f"warning: {where}: {finding.text}", style="yellow", markup=False, highlight=False)
+
+
+def _fitting(mine: Sequence[Line], title: str, console: Console) -> Table:
+    """The table with as many figures as the console is wide."""
+    wide = console.options.update(width=1000)
+    views = [table(mine, title=title, figures=figures) for figures in range(len(SHOWN), 0, -1)]
+    return next((view for view in views if Measurement.get(console, wide, view).maximum <= console.width), views[-1])
+
+
+def table(mine: Sequence[Line], *, title: str, figures: int = 4) -> Table:
+    """The rows of one victim: behind what, attacked how, the first figures in per cent with intervals, and the cost."""
+    known = list(dict.fromkeys(name for line in mine for name in line.metrics))
+    shown = ([name for name in SHOWN if name in known] or known)[:figures]
+    view = Table(title=escape(title), title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("behind", "attack"):
+        view.add_column(column, no_wrap=True)
+    for column in ("eps", *(SHORT.get(name, name) for name in shown), "passes"):
+        view.add_column(column, justify="right", no_wrap=True)
+    ordered = in_order(mine)
+    for line, after in zip(ordered, [*ordered[1:], None], strict=True):
+        front = "-" if line.defense == NONE else line.defense + ("" if line.stance == NONE else f" {line.stance}")
+        told = [_figure(line.metrics.get(name), name) for name in shown]
+        eps = "" if line.attack == CLEAN else eps_text(line.eps, line.norm)
+        passes = _short(line.forwards + line.backwards)
+        cells = [escape(front), escape(line.attack), eps, *map(escape, told), passes]
+        ends = after is None or (after.defense, after.attack == CLEAN) != (line.defense, False)
+        style = "bold" if line.attack == WORST else "dim" if line.stance == OBLIVIOUS else ""
+        view.add_row(*cells, style=style, end_section=ends and line.attack != CLEAN)
     return view
 
 
-HEADLINES = (
+SHOWN = (
     "top1",
-    "top5",
     "accuracy",
-    "mA",
-    "f1_mean",
     "recall@1",
+    "success_conditional",
     "mAP",
-    "eer",
+    "mA",
     "dodging_all",
     "impersonation_all",
-    "success_conditional",
+    "top5",
+    "eer",
+    "f1_mean",
 )
+SHORT = {"success_conditional": "broken", "dodging_all": "dodged", "impersonation_all": "impersonated", "f1_mean": "F1"}
 
 
-def print_tables(rows: Sequence[Row]) -> None:
-    """One table per task."""
-    console = Console()
-    for task in dict.fromkeys(str(row["task"]) for row in rows):
-        console.print(table([row for row in rows if row["task"] == task], title=task))
-
-
-def eps_text(eps: object, norm: str) -> str:
-    """A budget as people write it: 8/255 where it is that, with the norm where it is not Linf."""
-    if eps is None:
-        return "free" if norm == "l2" else "-"
-    value = _number(eps)
-    grey = value * 255
-    if norm == "linf":
-        return "0" if value == 0 else f"{grey:.0f}/255" if abs(grey - round(grey)) < 1e-6 else f"{value:.4g}"
-    return f"{value:.4g} {norm}"
-
-
-def _figure(estimate: Mapping[str, float | None] | None) -> str:
-    value, low, high = (None if estimate is None else estimate[name] for name in ("value", "low", "high"))
-    if value is None:
+def _figure(estimate: Estimate | None, metric: str) -> str:
+    if estimate is None or math.isnan(estimate.value):
         return "-"
-    ends = "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{100 * value:.1f}{ends}"
+    if not is_share(metric):
+        return f"{estimate.value:.2f}"
+    known = not math.isnan(estimate.low + estimate.high)
+    return f"{100 * estimate.value:.1f}" + (f" [{100 * estimate.low:.0f},{100 * estimate.high:.0f}]" if known else "")
 
 
-def _metrics(row: Row) -> Mapping[str, Mapping[str, float | None]]:
-    found = row["metrics"]
-    return found if isinstance(found, Mapping) else {}
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
+def _short(passes: int) -> str:
+    """A count in at most five characters: 950, 12.3k, 4.5M."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if passes >= size:
+            return f"{passes / size:.3g}{unit}"
+    return str(passes)
 
 
 def print_estimate(costs: Sequence[Sequence[CellCost]]) -> None:

@@ -35,7 +35,7 @@ def headline_curve(table: Sequence[Line]) -> Drawing:
             traces += [_band(worst, colour), _curve(worst, colour, name, symbol=SYMBOLS[place % len(SYMBOLS)], width=3)]
         if len(unaware) > len(start):
             traces.append(_curve(unaware, colour, f"{label}, oblivious", dash="dot", symbol="circle-open", width=1.5))
-    layout = {**_axes(table, metric), "height": 400, "showlegend": True, "legend": {"orientation": "h", "y": 1.02}}
+    layout = {**_axes(table, metric), "height": 400, "showlegend": True}
     layout["legend"] = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
     return {"data": traces, "layout": layout}
 
@@ -43,14 +43,16 @@ def headline_curve(table: Sequence[Line]) -> Drawing:
 def metric_panel(table: Sequence[Line], metric: str) -> Drawing:
     """One metric against the budget: a colour per attack, dotted where the attacker is oblivious.
 
-    `meta` of a trace names its defence, so that the page can show one defence at a time.
+    `meta` of a trace is the place of its defence, so that the page can show one defence at a time.
     """
     traces: list[Drawing] = []
     styles = attack_styles(table)
     defenses = list(dict.fromkeys(line.defense for line in table))
     runs = dict.fromkeys((one.defense, one.attack, one.stance, one.seed) for one in table if one.attack != CLEAN)
     for defense, attack, stance, seed in runs:
-        mine = [one for one in table if (one.defense, one.attack, one.stance, one.seed) == (defense, attack, stance, seed)]
+        mine = [
+            one for one in table if (one.defense, one.attack, one.stance, one.seed) == (defense, attack, stance, seed)
+        ]
         start = [line for line in table if line.defense == defense and line.attack == CLEAN]
         points = _points([*start, *mine], metric)
         colour, symbol = styles[attack]
@@ -59,8 +61,8 @@ def metric_panel(table: Sequence[Line], metric: str) -> Drawing:
             name = html.escape(attack_name(attack)) + knowing
             dash, width = ("dot" if stance == OBLIVIOUS else "solid"), (3.5 if attack == WORST else 2)
             curve = _curve(points, colour, name, dash=dash, symbol=symbol, width=width, bars=attack != WORST)
-            traces.append({**curve, "meta": defense, "visible": defense == defenses[0]})
-    return {"data": traces, "layout": {**_axes(table, metric), "height": 250, "showlegend": False}}
+            traces.append({**curve, "meta": defenses.index(defense), "visible": defense == defenses[0]})
+    return {"data": traces, "layout": {**_axes(table, metric, small=True), "height": 250, "showlegend": False}}
 
 
 def attack_styles(table: Sequence[Line]) -> dict[str, tuple[str, str]]:
@@ -104,7 +106,7 @@ def cost_bars(table: Sequence[Line]) -> Drawing:
         "xaxis": {"title": {"text": "passes per sample and budget"}, "rangemode": "tozero"},
         "yaxis": {"automargin": True},
         "showlegend": True,
-        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
+        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
     }
     return {"data": bars, "layout": layout}
 
@@ -173,17 +175,22 @@ def _band(points: Sequence[Point], colour: str) -> Drawing:
     }
 
 
-def _axes(table: Sequence[Line], metric: str) -> Drawing:
+def _axes(table: Sequence[Line], metric: str, *, small: bool = False) -> Drawing:
+    """The axes of a curve; a small one has room for 255ths without saying so at every tick."""
     budgets = sorted({line.budget for line in table if math.isfinite(line.budget)})
     norm = next((line.norm for line in table if line.attack != CLEAN), "linf")
+    short = small and norm == "linf"
     percent: Mapping[str, object] = {"range": [-0.02, 1.04], "tickformat": ".0%", "dtick": 0.25}
+    title = "L2 length" if norm == "l2" else "largest change" + (", in 255ths" if short else "")
     return {
         "margin": {"l": 48, "r": 12, "t": 10, "b": 44},
         "hovermode": "closest",
         "xaxis": {
-            "title": {"text": "budget (" + ("largest change of a value" if norm == "linf" else "L2 length") + ")"},
+            "title": {"text": f"budget ({title})"},
             "tickvals": budgets,
-            "ticktext": [eps_text(budget, norm) for budget in budgets],
+            "ticktext": [f"{255 * budget:.3g}" if short else eps_text(budget, norm) for budget in budgets],
+            "range": [-0.04 * budgets[-1], 1.04 * budgets[-1]] if budgets and budgets[-1] else [-0.1, 1],
+            "tickangle": 0,
             "zeroline": False,
         },
         "yaxis": dict(percent) if is_share(metric) else {"zeroline": True, "tickformat": ".1f"},

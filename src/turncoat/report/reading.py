@@ -52,6 +52,8 @@ def read_run(folder: Path) -> Run:
 def _run(folder: Path) -> Run:
     study: dict[str, object] = _json(folder / "study.json")
     rows: list[dict[str, object]] = _json(folder / "summary.json")
+    if not rows:
+        raise ValueError("summary.json holds no rows")
     diagnosis: dict[str, list[dict[str, object]]] = _json(folder / "diagnosis.json")
     versions: dict[str, str] = _json(folder / "versions.json")
     albums: list[Album] = [_json(folder / name) for name in _json(folder / "pictures.json")]

@@ -26,11 +26,15 @@ SLIGHT = 0.02
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know before believing a number: about what, and what it is."""
+    """One thing to know before believing a number: about which defence or attack, and what it is.
+
+    `front` is where it belongs: task, data set and victim.
+    """
 
     level: Level
     subject: str
     text: str
+    front: tuple[str, str, str] = ("", "", "")
 
 
 def diagnose(rows: Iterable[Mapping[str, object]]) -> list[Finding]:
@@ -47,7 +51,10 @@ def diagnose(rows: Iterable[Mapping[str, object]]) -> list[Finding]:
         _budget_without_effect,
         _too_few,
     )
-    found = [finding for mine in _by(table, lambda line: line.front) for check in checks for finding in check(mine)]
+    found: list[Finding] = []
+    for mine in _by(table, lambda line: line.front):
+        useless = list(_nothing_to_break(mine))
+        found += useless or [finding for check in checks for finding in check(mine)]
     for victim in _by(table, lambda line: line.front[:3]):
         found += [*_bare_stands(victim), *_defenses(victim)]
     order = ("warning", "note", "good")
@@ -71,20 +78,28 @@ def _by(table: Sequence[Line], key: Callable[[Line], object]) -> list[list[Line]
     return [[line for line in table if key(line) == one] for one in keys]
 
 
-def _subject(line: Line, *, attack: bool = False) -> str:
+def _find(level: Level, line: Line, text: str, *, attack: bool = False) -> Finding:
     who = line.victim if line.defense == NONE else f"{line.victim} behind {line.defense}"
-    return f"{line.task}, {line.data}, {who}" + (f", {line.attack}" if attack else "")
+    return Finding(level, who + (f", {line.attack}" if attack else ""), text, line.front[:3])
+
+
+def _nothing_to_break(mine: Sequence[Line]) -> Found:
+    """A model that is hardly ever right when clean cannot be attacked, and then the other signs mean nothing."""
+    clean = _clean(mine)
+    if clean is not None and clean.estimate.high < WIDE:
+        text = f"Only {percent(clean.estimate)} of {clean.headline} on clean images: there is hardly anything to break."
+        yield _find("warning", clean, text)
 
 
 def _never_informed(mine: Sequence[Line]) -> Found:
     """A defence that was only attacked by somebody who does not know of it, or a victim not attacked at all."""
     if mine[0].defense != NONE and not any(line.stance == ADAPTIVE for line in mine):
         text = "Not evaluated adaptively: the purifier declares no way to be attacked through, so no number here "
-        yield Finding("warning", _subject(mine[0]), text + "speaks for its robustness.")
+        yield _find("warning", mine[0], text + "speaks for its robustness.")
     attacks = [line for line in mine if line.informed and line.attack not in (CLEAN, WORST)]
     if attacks and all(line.control for line in attacks):
         text = "Only noise was tried: that is a control, not an attack, and no measure of robustness."
-        yield Finding("warning", _subject(mine[0]), text)
+        yield _find("warning", mine[0], text)
 
 
 def _no_better_than_noise(mine: Sequence[Line]) -> Found:
@@ -94,8 +109,8 @@ def _no_better_than_noise(mine: Sequence[Line]) -> Found:
         for attack in _by([one for one in group if not one.control and one.attack != WORST], lambda line: line.attack):
             pairs = [(line, noise[line.eps]) for line in attack if line.eps in noise]
             if pairs and all(not _below(line.estimate, control.estimate) for line, control in pairs):
-                text = f"No better than noise at any budget ({_budgets(line for line, _ in pairs)}): the attack fails "
-                yield Finding("warning", _subject(attack[0], attack=True), text + "here, whatever the model is worth.")
+                text = f"No better than noise, within the intervals, at any budget ({_budgets(attack)}): "
+                yield _find("warning", attack[0], text + "it fails here, or n is too small to tell.", attack=True)
 
 
 def _informed_but_weaker(mine: Sequence[Line]) -> Found:
@@ -109,10 +124,10 @@ def _informed_but_weaker(mine: Sequence[Line]) -> Found:
         slightly = [one for one, other in known if one.estimate.value - other.estimate.value > SLIGHT]
         if clearly:
             text = f"Weaker when it knows the defence than when it does not ({_budgets(clearly)}): the defence masks "
-            yield Finding("warning", _subject(attack[0], attack=True), text + "gradients, and its figure is too good.")
+            yield _find("warning", attack[0], text + "gradients, and its figure is too good.", attack=True)
         elif slightly:
             text = f"Slightly weaker when it knows the defence ({_budgets(slightly)}), within the intervals: "
-            yield Finding("note", _subject(attack[0], attack=True), text + "masked gradients are possible.")
+            yield _find("note", attack[0], text + "masked gradients are possible.", attack=True)
 
 
 def _budget_without_effect(mine: Sequence[Line]) -> Found:
@@ -120,18 +135,18 @@ def _budget_without_effect(mine: Sequence[Line]) -> Found:
     for group in _by([one for one in mine if one.attack == WORST and one.eps], lambda line: line.norm):
         ordered = sorted(group, key=lambda line: line.budget)
         low, high = ordered[0], ordered[-1]
-        if len(ordered) < 2 or low.estimate.high < WIDE / 2:
+        if len(ordered) < 2 or low.estimate.high < WIDE:
             continue
         if not _below(high.estimate, low.estimate):
             text = (
                 f"A larger budget does not lower {low.headline}: {percent(low.estimate)} at {_budgets([low])}, "
                 f"{percent(high.estimate)} at {_budgets([high])}. Suspect masked gradients or too few steps."
             )
-            yield Finding("warning", _subject(low), text)
+            yield _find("warning", low, text)
         rising = [two for one, two in pairwise(ordered) if _below(one.estimate, two.estimate)]
         if rising:
             text = f"{low.headline} rises with the budget at {_budgets(rising)}: the attack does not use what it may."
-            yield Finding("warning", _subject(low), text)
+            yield _find("warning", low, text)
 
 
 def _too_few(mine: Sequence[Line]) -> Found:
@@ -143,14 +158,20 @@ def _too_few(mine: Sequence[Line]) -> Found:
         f"With n = {worst.n} the interval of the headline{interval(worst.estimate)} is "
         f"{100 * (worst.estimate.high - worst.estimate.low):.0f} points wide; about 400 independent samples give 10."
     )
-    yield Finding("note", _subject(worst), text)
+    yield _find("note", worst, text)
 
 
 def _bare_stands(victim: Sequence[Line]) -> Found:
     """An undefended network is expected to break at 8/255."""
     bare = [line for line in victim if line.defense == NONE]
     clean, worst = _clean(bare), largest(bare)
-    if clean is None or worst is None or worst.norm != "linf" or worst.budget < 8 / 255 - 1e-9:
+    if (
+        clean is None
+        or worst is None
+        or clean.estimate.high < WIDE
+        or worst.norm != "linf"
+        or worst.budget < 8 / 255 - 1e-9
+    ):
         return
     kept = worst.estimate.value / clean.estimate.value if clean.estimate.value else math.nan
     if kept > 0.5:
@@ -158,7 +179,7 @@ def _bare_stands(victim: Sequence[Line]) -> Found:
             f"Still {percent(worst.estimate)} of {worst.headline} at {eps_text(worst.eps, worst.norm)} with no defence "
             "at all: unless it was trained adversarially, suspect masked gradients or a weak attack."
         )
-        yield Finding("warning", _subject(worst), text)
+        yield _find("warning", worst, text)
 
 
 def _defenses(victim: Sequence[Line]) -> Found:
@@ -169,7 +190,7 @@ def _defenses(victim: Sequence[Line]) -> Found:
         if before and after and _below(after.estimate, before.estimate):
             values = f"{percent(after.estimate)}, {percent(before.estimate)} without it"
             text = f"Costs clean {after.headline}: {values}."
-            yield Finding("note", _subject(after), text)
+            yield _find("note", after, text)
         yield from _gain(bare, mine)
 
 
@@ -185,13 +206,13 @@ def _gain(bare: Sequence[Line], mine: Sequence[Line]) -> Found:
             f"Keeps {percent(worst.estimate)} at {at} against an attacker who knows of it, "
             f"where the bare victim keeps {percent(floor.estimate)}."
         )
-        yield Finding("good", _subject(worst), text)
+        yield _find("good", worst, text)
     elif seeming is not None and _below(floor.estimate, seeming.estimate):
         text = (
             f"Its gain at {at} vanishes: {percent(seeming.estimate)} while the attacker does not know of it, "
             f"{percent(worst.estimate)} once he does ({percent(floor.estimate)} without it)."
         )
-        yield Finding("warning", _subject(worst), text)
+        yield _find("warning", worst, text)
 
 
 def _clean(mine: Sequence[Line]) -> Line | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -28,24 +28,35 @@ class CellCost:
 def estimate(bench: Bench, store: Store | None) -> Sequence[CellCost]:
     """An upper bound of the passes of every cell, and the seconds they take at the speed of one measured batch.
 
-    What is in the store is done already. A sample that breaks early costs less; a purifier's own time is not counted.
+    What is in the store is done already. A sample that breaks early costs less. Not counted are a purifier's own time,
+    and what a task computes of the whole data set once: descriptors of a gallery, thresholds.
     """
     forward, backward = _speed(bench)
     return [_cost(bench, store, cell, forward, backward) for cell in bench.cells()]
 
 
 def _cost(bench: Bench, store: Store | None, cell: Cell, forward: float, backward: float) -> CellCost:
-    samples = sum(len(shard) for shard in bench.shards() if store is None or not store.has(bench.key(cell, shard)))
-    forwards, backwards = (1, 0) if cell.spec is None else make_attack(cell.spec, cell.eps, bench.task).passes
+    missing = [shard for shard in bench.shards() if _missing(bench, store, cell, shard)]
+    samples = attacked = sum(map(len, missing))
+    forwards, backwards = (0, 0) if cell.spec is None else make_attack(cell.spec, cell.eps, bench.task).passes
+    judgements = 1
     if cell.stance == ADAPTIVE:
-        ways = len(bench.surrogates[cell.defense])
+        judgements = ways = len(bench.surrogates[cell.defense])
         forwards, backwards = forwards * ways, backwards * ways
     elif cell.stance == OBLIVIOUS:
-        first = next(iter(bench.defenses))
-        forwards, backwards = (forwards, backwards) if cell.defense == first else (0, 0)
-    forwards += 1 if cell.spec is not None else 0  # the judgement
-    seconds = samples * (forwards * forward + backwards * backward)
-    return CellCost(cell, samples, samples * forwards, samples * backwards, seconds)
+        attacked = sum(len(shard) for shard in missing if _pays(bench, store, cell, shard))
+    forwards, backwards = attacked * forwards + samples * judgements, attacked * backwards
+    return CellCost(cell, samples, forwards, backwards, forwards * forward + backwards * backward)
+
+
+def _missing(bench: Bench, store: Store | None, cell: Cell, shard: range) -> bool:
+    return store is None or not store.has(bench.key(cell, shard))
+
+
+def _pays(bench: Bench, store: Store | None, cell: Cell, shard: range) -> bool:
+    """Whether it is for this defence, the first that is missing, that images are made which serve all of them."""
+    fronts = (replace(cell, defense=name) for name in bench.defenses)
+    return next(front for front in fronts if _missing(bench, store, front, shard)) == cell
 
 
 def _speed(bench: Bench) -> tuple[float, float]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from turncoat.study.cells import ADAPTIVE, NONE
+from turncoat.study.cells import ADAPTIVE, CLEAN, NONE, OBLIVIOUS
 from turncoat.tasks.metrics.estimate import NOTHING, Estimate
 
 WORST = "worst"
@@ -102,6 +102,18 @@ def _number(value: object) -> float:
     if not isinstance(value, (int, float)):
         raise ValueError(f"a row of summary.json has {value!r} where a number belongs")
     return float(value)
+
+
+def in_order(table: Sequence[Line]) -> list[Line]:
+    """Defence by defence: clean first, then budget by budget, the oblivious attacker last."""
+    defenses = list(dict.fromkeys(line.defense for line in table))
+    attacks = list(dict.fromkeys(line.attack for line in table))
+
+    def place(line: Line) -> tuple[int, bool, bool, str, float, int]:
+        knowledge = line.attack != CLEAN, line.stance == OBLIVIOUS
+        return defenses.index(line.defense), *knowledge, line.norm, line.budget, attacks.index(line.attack)
+
+    return sorted(table, key=place)
 
 
 def is_error(metric: str) -> bool:

@@ -81,13 +81,18 @@ def _sentence(mine: Sequence[Line], clean: Estimate, worst: Line | None, rivals:
         return f"{who}: {_unknown(mine, clean)}"
     knowing = "" if first.defense == NONE else "adaptive, "
     how = f"{knowing}worst of {len(rivals)} attacks" if len(rivals) != 1 else f"{knowing}{rivals[0]} alone"
-    moves = (
-        "falls" if worst.estimate.value < clean.value else "stays" if worst.estimate.value == clean.value else "goes"
-    )
-    return (
-        f"{who}: {first.headline} {moves} from {_plain(clean)} to {percent(worst.estimate)} "
-        f"at {eps_text(worst.eps, worst.norm)} ({how})"
-    )
+    return f"{who}: {first.headline} {_moves(clean, worst.estimate)} {percent(worst.estimate)} {_at(worst)} ({how})"
+
+
+def _at(worst: Line) -> str:
+    return "without a bound" if worst.eps is None else f"at {eps_text(worst.eps, worst.norm)}"
+
+
+def _moves(clean: Estimate, attacked: Estimate) -> str:
+    before = "not measured" if math.isnan(clean.value) else f"{100 * clean.value:.1f} %"
+    if before == f"{100 * attacked.value:.1f} %":
+        return "stays at"
+    return f"{'rises' if attacked.value > clean.value else 'falls'} from {before} to"
 
 
 def _unknown(mine: Sequence[Line], clean: Estimate) -> str:
@@ -104,7 +109,3 @@ def _unknown(mine: Sequence[Line], clean: Estimate) -> str:
         f"not evaluated adaptively; the {percent(least.estimate)} of {metric} left by an attacker who does not know "
         f"of it ({least.attack} at {eps_text(least.eps, least.norm)}) says nothing about robustness"
     )
-
-
-def _plain(estimate: Estimate) -> str:
-    return "not measured" if math.isnan(estimate.value) else f"{100 * estimate.value:.1f} %"

@@ -31,7 +31,7 @@ _FIRST = {
 """The number of the first person of each part; those of the classification set are the guards."""
 
 
-def classification(split: str, *, size: int | None = None, people: int = 20, height: int = 128) -> Samples:
+def classification(split: str = "test", *, size: int | None = None, people: int = 20, height: int = 128) -> Samples:
     """Who of a closed group is it? Bodies with `label` 0..people-1; 3200 pictures for train, 300 for test.
 
     They are guards in one uniform, so that the colour of a shirt does not tell them apart. For test the six cameras
@@ -48,7 +48,9 @@ def classification(split: str, *, size: int | None = None, people: int = 20, hei
     return _samples("street classification", rows, faces=False, pixels=height, label=True, classes=classes)
 
 
-def attributes(split: str, *, size: int | None = None, people: int | None = None, height: int = 128) -> Samples:
+def attributes(
+    split: str = "test", *, size: int | None = None, people: int | None = None, height: int = 128
+) -> Samples:
     """What does the person look like? Bodies with `attributes` `[N, 28]`.
 
     3600 pictures of 1800 people for train, 300 pictures of 300 others for test.
@@ -71,7 +73,7 @@ def attributes(split: str, *, size: int | None = None, people: int | None = None
 
 
 def retrieval(
-    split: str,
+    split: str = "test",
     *,
     size: int = 3200,
     people: int | None = None,
@@ -104,7 +106,7 @@ def retrieval(
 
 
 def verification(
-    split: str, *, size: int = 3360, people: int | None = None, pairs: int = 400, pixels: int = 64
+    split: str = "test", *, size: int = 3360, people: int | None = None, pairs: int = 400, pixels: int = 64
 ) -> Samples:
     """Are these two faces one person? Train: `size` faces of `people` (240) with `label`.
 
