@@ -149,8 +149,8 @@ def measure(contenders: dict[str, Contender], images: Tensor, labels: Tensor, ro
 
 def compare(name: str, network: nn.Module, images: Tensor, labels: Tensor, rounds: int) -> dict[str, object]:
     """One table: medians, and the median over rounds of the ratio to the loop by hand."""
-    model = Normalised(network).eval().requires_grad_(False)
     victim = Victim(network, reads="logits", mean=MEAN, std=STD)
+    model = Normalised(network).eval().requires_grad_(False)  # the same weights, channels last as the victim put them
     others = peers(model)
     contenders = {"by hand": by_hand(model), "turncoat": ours(victim)}
     contenders |= {peer: run for peer, run in others.items() if not isinstance(run, str)}

@@ -13,6 +13,8 @@ from turncoat.core.errors import UserError
 if TYPE_CHECKING:
     from turncoat.study.plan import Study
 
+INTERRUPTED = 130  # as shells count it: 128 and the number of SIGINT
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -121,16 +123,17 @@ def _retrain() -> None:
 def main() -> None:
     """Run the command; a user's mistake is one line and exit 2, an interruption exit 130."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="turncoat", standalone_mode=False)
     except UserError as error:
         typer.echo(f"turncoat: {error}", err=True)
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("turncoat: stopped; what is finished is kept, the same command goes on from there", err=True)
-        sys.exit(130)
+        code = INTERRUPTED
     except Exception as error:
         if not hasattr(error, "show"):  # a wrong option or argument shows itself, with the usage; typer names no base
             raise
         error.show()
         sys.exit(2)
+    if code == INTERRUPTED:  # newer releases of typer return it
+        typer.echo("turncoat: stopped; what is finished is kept, the same command goes on from there", err=True)
     sys.exit(code if isinstance(code, int) else 0)

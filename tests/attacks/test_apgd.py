@@ -113,15 +113,15 @@ def test_a_run_equals_algorithm_1_done_slowly(smooth: Make, pictures: Pictures, 
     assert not all(stalled or stuck for stalled, stuck in halvings)
 
 
-def walk(values: list[float], turns: int) -> list[float]:
-    """The sizes of a step at every turn of a run whose objective takes the given values."""
+def walk(values: list[float], turns: int, followed: str = "size") -> list[float]:
+    """The sizes of a step (or more of its memory) at every turn of a run whose objective takes the given values."""
     step, sizes = APGD(1.0), []
     variable = torch.zeros(1, 1, 1, 1)
     state = step.begin(variable)
     for turn, value in enumerate(values):
         move = Move(variable + 0.5, variable, torch.ones(1, 1, 1, 1), torch.tensor([value]), Linf(0.4), turn, turns)
         variable, state = step(move, state)
-        sizes.append(float(state["size"]))
+        sizes.append(float(state[followed]))
     return sizes
 
 
@@ -156,8 +156,10 @@ def test_a_turn_that_is_not_a_number_is_forgotten() -> None:
     values = [float(turn) for turn in range(100)]
     values[5] = math.nan
     assert set(walk(values, 100)) == {1.0}
+    assert walk(values, 100, "best_objective")[4:7] == [4.0, 4.0, 6.0]
     values = [math.nan, *values[1:]]
     assert set(walk(values, 100)) == {1.0}
+    assert walk(values, 100, "best_objective")[-1] == 99.0
 
 
 def test_presets_name_their_objectives(smooth: Make, pictures: Pictures) -> None:

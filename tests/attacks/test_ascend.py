@@ -14,6 +14,7 @@ from turncoat.attacks.presets.gradient import bim, pgd
 from turncoat.attacks.starts import Jitter, Uniform, Zero
 from turncoat.attacks.steps import APGD, Adam, Momentum, Move, State, Steepest, Step
 from turncoat.core.constraint import L2, Linf, Masked, Shared
+from turncoat.core.criterion import Criterion
 from turncoat.core.errors import UserError
 from turncoat.core.objective import Objective
 from turncoat.core.outputs import Outputs
@@ -90,6 +91,62 @@ def test_the_best_iterate_is_kept_not_the_last(smooth: Make, pictures: Pictures)
     back = GradientAttack(CrossEntropy(), Linf(8 * GREY), Back(GREY, until=3), steps=9)
     best, kept = (attack(victim, images, labels, generator=seeded(0)) for attack in (up, back))
     assert torch.equal(best.images, kept.images)
+
+
+class Brightness(Objective):
+    def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:  # noqa: ARG002
+        return outputs.logits[:, 0]
+
+
+class Darker(Criterion):
+    def observe(self, clean: Outputs, truth: Columns) -> Columns:  # noqa: ARG002
+        return {"was": clean.logits[:, 0]}
+
+    def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:
+        return outputs.logits[:, 0] < reference["was"] - 1e-9
+
+
+class Mean(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean((2, 3))
+
+
+def test_the_first_broken_iterate_is_kept_also_below_a_higher_objective() -> None:
+    images = torch.full((2, 3, 4, 4), 128 / 255, dtype=torch.float64)
+    attack = GradientAttack(Brightness(), Linf(8 * GREY), Back(GREY, until=2), steps=8)
+    result = attack(Victim(Mean(), reads="logits"), images, generator=seeded(0), criterion=Darker())
+    assert result.success.all()
+    torch.testing.assert_close(result.images[:, 0], images[:, 0] - GREY)
+    assert result.steps_used.tolist() == [5, 5]
+    free = attack(Victim(Mean(), reads="logits"), images, generator=seeded(0))
+    torch.testing.assert_close(free.images[:, 0], images[:, 0] + 2 * GREY)
+
+
+def test_the_clean_image_is_no_candidate_of_its_own(smooth: Make, pictures: Pictures) -> None:
+    victim, images = smooth(), pictures()
+    labels = victim.predict(images).logits.argmax(1)
+    down = GradientAttack(CrossEntropy(), Linf(8 * GREY), Back(GREY, until=0), steps=3)
+    result = down(victim, images, labels, generator=seeded(0))
+    assert (result.images != images).flatten(1).any(1).all()
+    assert (result.objective < result.objective_clean).all()
+
+
+class Kinked(Linf):
+    """A ball whose images have no slope at a variable of exactly zero."""
+
+    def apply(self, images: Tensor, variable: Tensor) -> Tensor:
+        return super().apply(images, variable + 0 * variable.abs().sqrt())
+
+
+@pytest.mark.parametrize("step", [Steepest(GREY), Momentum(GREY), Adam(GREY), APGD(16 * GREY)], ids=repr)
+def test_a_slope_that_is_not_a_number_moves_nothing(smooth: Make, pictures: Pictures, step: Step) -> None:
+    victim, images = smooth(), pictures()
+    labels = victim.predict(images).logits.argmax(1)
+    for start in (Zero(), Uniform()):
+        attack = GradientAttack(CrossEntropy(), Kinked(8 * GREY), step, steps=3, start=start)
+        result = attack(victim, images, labels, generator=seeded(0))
+        assert result.images.isfinite().all()
+        assert (result.objective > result.objective_clean).all() == start.random
 
 
 def test_the_last_step_is_judged_too(smooth: Make, pictures: Pictures) -> None:

@@ -6,8 +6,9 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import torch
 
-from tiny_world import bench_of, describe
+from tiny_world import bench_of, describe, pixels, write_idx
 from turncoat.core.errors import UserError
 from turncoat.study.cells import ADAPTIVE, NONE, OBLIVIOUS, cells
 from turncoat.study.plan import Study
@@ -50,3 +51,11 @@ def test_defences_of_one_name_are_refused() -> None:
 def test_shards_are_the_samples_in_order() -> None:
     bench = bench_of(describe(shard=5))
     assert [list(shard) for shard in bench.shards()] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11]]
+
+
+def test_paths_start_at_the_study_or_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for place, folder in (("beside", tmp_path / "studies" / "beside"), ("~/there", tmp_path / "home" / "there")):
+        write_idx(folder, pixels(3, seed=0)[:, 0], torch.arange(3))
+        bench = bench_of(describe(data={"name": "mnist", "folder": place}), tmp_path / "studies")
+        assert len(bench.samples) == 3

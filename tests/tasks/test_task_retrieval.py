@@ -41,9 +41,8 @@ def _set(seed: int = 0, queries: int = 12, gallery: int = 30, people: int = 5) -
     """Queries whose person 0 is only there under its own camera, and person `people` not at all."""
     generator = seeded(seed)
     vectors = torch.randint(0, 256, (queries + gallery, 6), generator=generator)
-    person = torch.cat(
-        [torch.arange(queries) % (people + 1), torch.randint(0, people, (gallery,), generator=generator)]
-    )
+    shown = torch.randint(0, people, (gallery,), generator=generator)
+    person = torch.cat([torch.arange(queries) % (people + 1), shown])
     camera = torch.randint(0, 3, (queries + gallery,), generator=generator)
     camera[person == 0] = 1
     against = _part(vectors[queries:], person=person[queries:], camera=camera[queries:])

@@ -47,6 +47,7 @@ def run(
     """
     for bench in work:
         bench.check()
+    store.remove("summary.json")  # what it sums up is about to change
     store.write_bytes("study.json", (study.model_dump_json(indent=1) + "\n").encode())
     finished: list[Finished] = []
     for bench in work:

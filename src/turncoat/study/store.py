@@ -73,6 +73,9 @@ class Store:
         content: dict[str, float] = json.loads((self.folder / name).read_text(encoding="utf-8"))
         return content
 
+    def remove(self, name: str) -> None:
+        (self.folder / name).unlink(missing_ok=True)
+
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all."""
         path = self.folder / name

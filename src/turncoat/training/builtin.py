@@ -17,7 +17,7 @@ from turncoat.training.save import save_weights
 SCHEDULES = {
     "street_classification": Schedule(epochs=16),
     "street_attributes": Schedule(epochs=16),
-    "street_retrieval": Schedule(epochs=10),
+    "street_retrieval": Schedule(epochs=6),
     "street_verification": Schedule(epochs=16),
 }
 
