@@ -13,7 +13,7 @@ from turncoat.attacks.ascend import GradientAttack
 from turncoat.attacks.presets.gradient import apgd, apgd_dlr, apgd_targeted, fgsm
 from turncoat.attacks.starts import Uniform
 from turncoat.attacks.steps import APGD, Move, checkpoints
-from turncoat.core.constraint import L2, Linf
+from turncoat.core.balls import L2, Linf
 from turncoat.core.seeds import seeded, spread
 from turncoat.core.victim import Victim
 from turncoat.objectives.labels import CrossEntropy, DifferenceOfLogitsRatio, LogitMargin, TargetedDLR

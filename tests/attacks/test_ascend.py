@@ -13,7 +13,8 @@ from turncoat.attacks.ascend import GradientAttack, ascend
 from turncoat.attacks.presets.gradient import bim, pgd
 from turncoat.attacks.starts import Jitter, Uniform, Zero
 from turncoat.attacks.steps import APGD, Adam, Momentum, Move, State, Steepest, Step
-from turncoat.core.constraint import L2, Linf, Masked, Shared
+from turncoat.core.balls import L2, Linf
+from turncoat.core.constraint import Masked, Shared
 from turncoat.core.criterion import Criterion
 from turncoat.core.errors import UserError
 from turncoat.core.objective import Objective

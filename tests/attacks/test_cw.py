@@ -11,8 +11,11 @@ from torch import Tensor
 
 from turncoat.attacks.cw import CarliniWagner
 from turncoat.attacks.presets.gradient import cw, pgd
+from turncoat.core.criterion import Criterion
 from turncoat.core.errors import UserError
+from turncoat.core.outputs import Outputs
 from turncoat.core.seeds import seeded
+from turncoat.core.truth import Columns
 from turncoat.core.victim import Victim
 from turncoat.objectives.attributes import AttributeMargin
 from turncoat.objectives.criteria import AttributesMissed, Misclassified
@@ -82,6 +85,21 @@ def test_a_stricter_criterion_than_the_margin_has_the_last_word(smooth: Make, pi
     assert torch.equal(result.success, strict(now, truth))
     assert result.success.any()
     assert (lengths(result.images - images)[~result.success] == 0).all()
+
+
+class Clearly(Criterion):
+    """Another class is ahead by more than five."""
+
+    def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:
+        return LogitMargin()(outputs, {"label": reference["label"]}) > 5
+
+
+def test_the_search_goes_on_until_the_criterion_agrees(smooth: Make, pictures: Pictures) -> None:
+    victim, images = smooth(), pictures()
+    labels = victim.predict(images).logits.argmax(1)
+    result = SHORT(victim, images, labels, generator=seeded(0), criterion=Clearly())
+    assert result.success.all()
+    assert (result.objective > 5).all()
 
 
 def test_without_a_criterion_there_is_no_verdict_and_the_margin_decides(smooth: Make, pictures: Pictures) -> None:

@@ -8,7 +8,7 @@ from turncoat.attacks.ascend import GradientAttack
 from turncoat.attacks.presets import features, gradient
 from turncoat.attacks.starts import Jitter, Uniform, Zero
 from turncoat.attacks.steps import APGD, Momentum, Steepest
-from turncoat.core.constraint import L2, Linf
+from turncoat.core.balls import L2, Linf
 from turncoat.core.errors import UserError
 from turncoat.objectives.features import FeatureDistance, OppositeDirection
 from turncoat.objectives.labels import CrossEntropy, LabelSmoothing, LeastLikely, LogitMargin

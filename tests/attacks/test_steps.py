@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from turncoat.attacks.steps import Adam, Momentum, Move, Steepest, Step
-from turncoat.core.constraint import L2, Constraint, Linf
+from turncoat.core.balls import L2, Linf
+from turncoat.core.constraint import Constraint
 from turncoat.core.seeds import seeded
 
 WIDE = Linf(1e9)

@@ -13,7 +13,7 @@ from turncoat.attacks.presets.features import pire, sma, tma, uturn
 from turncoat.attacks.presets.gradient import grey_steps
 from turncoat.attacks.starts import Jitter, Uniform, Zero
 from turncoat.attacks.steps import Adam, Steepest
-from turncoat.core.constraint import L2, Linf
+from turncoat.core.balls import L2, Linf
 from turncoat.core.seeds import seeded, spread
 from turncoat.core.victim import Victim
 from turncoat.objectives.features import FeatureDistance, OppositeDirection

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from turncoat.attacks.ascend import GradientAttack, Lens
+from turncoat.attacks.ascend import GradientAttack
+from turncoat.attacks.lens import Lens
 from turncoat.attacks.starts import Jitter
 from turncoat.attacks.steps import Steepest
 from turncoat.attacks.views import Mirror, Plain, ResizeAndPad, Scale, View
-from turncoat.core.constraint import Linf
+from turncoat.core.balls import Linf
 from turncoat.core.seeds import seeded, spread
 from turncoat.core.victim import Victim
 from turncoat.objectives.features import FeatureDistance, OppositeDirection

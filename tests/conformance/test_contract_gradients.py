@@ -22,12 +22,14 @@ from contract_cases import (
 )
 from torch import Tensor, nn
 
-from turncoat.attacks.ascend import Batch, GradientAttack, Lens
+from turncoat.attacks.ascend import GradientAttack
 from turncoat.attacks.cw import CarliniWagner
 from turncoat.attacks.gauntlet import Gauntlet
+from turncoat.attacks.lens import Batch, Lens
 from turncoat.attacks.steps import APGD, Adam, Momentum, Steepest, Step
 from turncoat.attacks.views import Mirror, Plain, ResizeAndPad, Scale, View
-from turncoat.core.constraint import L2, Constraint, Linf
+from turncoat.core.balls import L2, Linf
+from turncoat.core.constraint import Constraint
 from turncoat.core.seeds import seeded
 from turncoat.core.victim import Victim
 from turncoat.objectives.labels import LabelSmoothing, LeastLikely, TargetedDLR

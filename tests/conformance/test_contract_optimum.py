@@ -8,7 +8,7 @@ from contract_cases import GREY, tiny_images
 from torch import Tensor, nn
 
 from turncoat.attacks.presets import gradient
-from turncoat.core.constraint import joint
+from turncoat.core.balls import joint
 from turncoat.core.seeds import seeded
 from turncoat.core.victim import Victim
 from turncoat.objectives.criteria import Misclassified

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch import Tensor
 
-from turncoat.core.constraint import L2, Constraint, Linf, Masked, Shared, joint
+from turncoat.core.balls import L2, Linf, joint
+from turncoat.core.constraint import Constraint, Masked, Shared
 from turncoat.core.seeds import seeded
 
 GREY = 1 / 255

@@ -30,7 +30,7 @@ from turncoat.attacks.ascend import GradientAttack
 from turncoat.attacks.presets import features, gradient
 from turncoat.attacks.starts import Zero
 from turncoat.attacks.steps import APGD, Adam
-from turncoat.core.constraint import L2, Linf
+from turncoat.core.balls import L2, Linf
 from turncoat.core.objective import Objective
 from turncoat.core.seeds import seeded
 from turncoat.objectives.attributes import AttributeLoss

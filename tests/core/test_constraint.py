@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from turncoat.core.constraint import L2, Constraint, Linf, Masked, Shared, joint, lengths, straight_through, unit_rows
+from turncoat.core.balls import L2, Linf, joint, lengths, unit_rows
+from turncoat.core.constraint import Constraint, Masked, Shared
 from turncoat.core.errors import UserError
+from turncoat.core.levels import straight_through
 from turncoat.core.seeds import seeded
 
 GREY = 1 / 255

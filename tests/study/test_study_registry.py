@@ -11,10 +11,10 @@ from turncoat.attacks.ascend import GradientAttack
 from turncoat.attacks.cw import CarliniWagner
 from turncoat.attacks.noise import NoiseAttack
 from turncoat.attacks.steps import Steepest
-from turncoat.core.constraint import L2
+from turncoat.core.balls import L2
 from turncoat.core.errors import UserError
-from turncoat.objectives.attributes import AttributeMargin
 from turncoat.objectives.features import FeatureDistance, OppositeDirection
+from turncoat.objectives.labels import LogitMargin
 from turncoat.study.catalogue import KINDS, catalogue
 from turncoat.study.plan import AttackSpec, DefenseSpec, TaskSpec
 from turncoat.study.registry import ATTACKS, TASKS, make_attack, make_defense, make_task
@@ -102,10 +102,11 @@ def test_an_attack_with_an_objective_of_its_own_takes_no_other() -> None:
 
 
 def test_the_smallest_change_takes_the_margin_of_the_task() -> None:
-    attack = _attack("cw", "attributes")
+    attack = _attack("cw", "classification")
     assert isinstance(attack, CarliniWagner)
-    assert attack.margin == AttributeMargin()
-    assert "retrieval" in _error("cw", "retrieval")
+    assert attack.margin == LogitMargin()
+    for task in ("attributes", "retrieval"):
+        assert task in _error("cw", task)
 
 
 def test_every_attack_is_made_for_every_task_or_says_why_not() -> None:
@@ -116,7 +117,7 @@ def test_every_attack_is_made_for_every_task_or_says_why_not() -> None:
                 repr(_attack(name, task))
             except UserError:
                 refused.add((name, task))
-    assert refused == {("cw", "retrieval")}
+    assert refused == {("cw", "attributes"), ("cw", "retrieval")}
 
 
 def test_task_options_are_checked() -> None:

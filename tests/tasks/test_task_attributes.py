@@ -101,7 +101,7 @@ def test_both_denominators_and_the_flips_are_counted_naively() -> None:
     assert rates["flip_rate"].value == pytest.approx(np.mean(flips))
 
 
-def test_the_criterion_agrees_with_the_score_and_the_margin_is_positive_wherever_it_holds() -> None:
+def test_the_criterion_agrees_with_the_score() -> None:
     seen, truth = _random(3, n=200)
     truth[:, 0] = 1  # an image without any attribute scores 0 by definition, whatever is decided
     samples = _samples(seen, truth)
@@ -109,8 +109,6 @@ def test_the_criterion_agrees_with_the_score_and_the_margin_is_positive_wherever
     broken = _judge(seen, truth)["score"] < 0.5
     assert 0 < broken.sum() < 200
     assert torch.equal(TASK.criterion(outputs, TASK.criterion.observe(outputs, columns)), broken)
-    margin = TASK.margin(outputs, TASK.margin.observe(outputs, columns))
-    assert (margin[broken] > 0).all()
 
 
 def test_attacks_go_on_after_an_image_is_broken() -> None:

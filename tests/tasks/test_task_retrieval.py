@@ -15,7 +15,7 @@ from turncoat.core.outputs import Outputs
 from turncoat.core.seeds import seeded
 from turncoat.core.truth import Columns
 from turncoat.core.victim import Victim
-from turncoat.tasks.retrieval import Retrieval, descriptor, embed
+from turncoat.tasks.retrieval import Retrieval, embed
 from turncoat.tasks.samples import Samples
 from turncoat.tasks.task import Records
 
@@ -172,9 +172,9 @@ def test_rows_are_those_asked_for() -> None:
 
 def test_the_descriptor_has_length_one_and_parts_weigh_alike() -> None:
     whole = torch.randn(4, 6, generator=seeded(0))
-    torch.testing.assert_close(descriptor(Outputs({"embedding": whole})), whole / whole.norm(dim=1, keepdim=True))
+    torch.testing.assert_close(Outputs({"embedding": whole}).descriptor, whole / whole.norm(dim=1, keepdim=True))
     parts = torch.randn(4, 3, 5, generator=seeded(1)) * torch.tensor([1.0, 10.0, 100.0])[:, None]
-    found = descriptor(Outputs({"embedding": parts}))
+    found = Outputs({"embedding": parts}).descriptor
     assert found.shape == (4, 15)
     torch.testing.assert_close(found.norm(dim=1), torch.ones(4))
     cosines = [torch.nn.functional.cosine_similarity(parts[0, p], parts[1, p], dim=0) for p in range(3)]

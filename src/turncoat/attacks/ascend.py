@@ -9,14 +9,15 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from turncoat.attacks.best import Best, Meter
+from turncoat.attacks.lens import Batch, Lens
 from turncoat.attacks.starts import Start, Zero
 from turncoat.attacks.steps import Move, Step
 from turncoat.attacks.views import Plain, View
-from turncoat.core.constraint import Constraint, straight_through
+from turncoat.core.constraint import Constraint
 from turncoat.core.criterion import Criterion
 from turncoat.core.errors import UserError
 from turncoat.core.objective import Objective
-from turncoat.core.outputs import Outputs
 from turncoat.core.result import AttackResult
 from turncoat.core.seeds import spread
 from turncoat.core.truth import Columns, as_columns, rows
@@ -105,7 +106,7 @@ def ascend(
         raise UserError(
             f"steps >= 0 and restarts >= 1 (1 for a shared variable) are needed, not {steps} and {restarts}"
         )
-    meter = _Meter(victim)
+    meter = Meter(victim)
     lens = Lens(victim, objective, constraint, criterion, tuple(views), bits is not None)
     batch = lens.observe(images.detach(), as_columns(truth), spread(generator, images))
     result = batch.untouched()
@@ -124,111 +125,12 @@ def ascend(
     return replace(result, objective=torch.where(untouched, result.objective_clean, result.objective))
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Samples under attack with all that belongs to them, row by row."""
-
-    images: Tensor
-    references: tuple[Columns, ...]  # one per view
-    verdict: Columns
-    generators: list[torch.Generator]
-    objective_clean: Tensor
-    broken_clean: Tensor | None
-
-    def take(self, index: Tensor) -> Batch:
-        return Batch(
-            self.images[index],
-            tuple(rows(reference, index) for reference in self.references),
-            rows(self.verdict, index),
-            [self.generators[place] for place in index.tolist()],
-            self.objective_clean[index],
-            None if self.broken_clean is None else self.broken_clean[index],
-        )
-
-    def untouched(self) -> AttackResult:
-        """The clean images as the result so far; an objective of -inf says that no iterate has been kept yet."""
-        nothing = torch.zeros(len(self.images), dtype=torch.int64, device=self.images.device)
-        return AttackResult(
-            images=self.images.clone(),
-            success=None if self.broken_clean is None else self.broken_clean.clone(),
-            objective_clean=self.objective_clean,
-            objective=torch.full_like(self.objective_clean, -math.inf),
-            forwards=nothing,
-            backwards=nothing.clone(),
-            steps_used=nothing.clone(),
-        )
-
-
-@dataclass(frozen=True)
-class Lens:
-    """How one ascent sees an image: through which views it asks the victim, and what it makes of the answer."""
-
-    victim: Victim
-    objective: Objective
-    constraint: Constraint
-    criterion: Criterion | None
-    views: tuple[View, ...]
-    round: bool
-
-    @torch.no_grad()
-    def observe(self, images: Tensor, truth: Columns, generators: list[torch.Generator]) -> Batch:
-        """Look at the clean images once; a fixed view has its own reference, a random one that of the plain image."""
-        plain = self.victim(images)
-        seen = [
-            plain if view.random or isinstance(view, Plain) else self.victim(view(images, generators))
-            for view in self.views
-        ]
-        references = tuple(self.objective.observe(outputs, truth) for outputs in seen)
-        looks = list(zip(self.views, seen, references, strict=True))
-        judged = [look for look in looks if not look[0].random] or looks[:1]
-        clean = _mean([self.objective(outputs, reference) for _, outputs, reference in judged])
-        verdict = self.criterion.observe(plain, truth) if self.criterion else {}
-        broken = self.criterion(plain, verdict) if self.criterion else None
-        return Batch(images, references, verdict, generators, clean, broken)
-
-    def candidates(self, batch: Batch, variable: Tensor) -> Tensor:
-        """The images that a variable stands for, as they would be saved; differentiable in the variable."""
-        moved = self.constraint.apply(batch.images, variable)
-        return straight_through(moved, self.constraint.quantise(batch.images, moved.detach())) if self.round else moved
-
-    def look(self, batch: Batch, images: Tensor, *, differentiate: bool) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Objective `[N]`, verdict `[N]` and, if asked for, the gradient with respect to the images."""
-        plain: Outputs | None = None
-        judged, slopes = [], []
-        for view, reference in zip(self.views, batch.references, strict=True):
-            if view.random and not differentiate:
-                continue
-            with torch.set_grad_enabled(differentiate):
-                leaf = images.detach().requires_grad_(differentiate)
-                outputs = self.victim(view(leaf, batch.generators))
-                value = self.objective(outputs, reference)
-            if differentiate and not value.requires_grad:
-                raise UserError(f"{self.victim.name} gives no gradients: something in it or before it cuts the graph")
-            if differentiate:
-                slopes.append(torch.autograd.grad(value.sum(), leaf)[0])
-            if not view.random:
-                judged.append(value.detach())
-            if isinstance(view, Plain):
-                plain = outputs.detach()
-        with torch.no_grad():
-            if plain is None and (self.criterion or not judged):
-                plain = self.victim(images.detach())
-            if plain is not None and not judged:
-                judged.append(self.objective(plain, batch.references[0]))
-            broken = self.criterion(plain, batch.verdict) if self.criterion and plain is not None else None
-        return _mean(judged), broken, _mean(slopes) if slopes else None
-
-
-def _mean(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.stack(parts).mean(0)
-
-
 @torch.enable_grad()
 def _climb(lens: Lens, batch: Batch, step: Step, steps: int, start: Start, active_set: bool) -> AttackResult:
     """One ascent from one start; the rows of what it returns are those of `batch`."""
-    best = _Best(batch, shared=lens.constraint.shared)
+    best = Best(batch, shared=lens.constraint.shared)
     live = torch.arange(len(batch.images), device=batch.images.device)
-    meter = _Meter(lens.victim)
+    meter = Meter(lens.victim)
     variable = start(batch.images, lens.constraint, batch.generators)
     state = step.begin(variable)
     for turn in range(steps + 1):
@@ -254,55 +156,3 @@ def _climb(lens: Lens, batch: Batch, step: Step, steps: int, start: Start, activ
         variable, state = step(move, state)
         best.moved(live)
     return best.result()
-
-
-class _Best:
-    """The best iterate of every sample so far and what it has cost; a finished sample does not change any more."""
-
-    def __init__(self, batch: Batch, *, shared: bool) -> None:
-        self.kept = batch.untouched()
-        self.shared = shared
-        self.finished = torch.zeros_like(self.kept.forwards, dtype=torch.bool)
-
-    def see(self, live: Tensor, images: Tensor, value: Tensor, broken: Tensor | None) -> None:
-        """Keep the iterate where it is better or the first that breaks; a shared variable as a whole or not at all.
-
-        Of equals the later one is kept: on an overconfident victim the loss is 0 to rounding all the way.
-        """
-        kept = self.kept
-        if self.shared:
-            better = (value.nanmean() > kept.objective[live].nanmean()).expand(len(live))
-        else:
-            better = value >= kept.objective[live]
-            better = (better if broken is None else better | broken) & ~self.finished[live]
-        chosen = live[better]
-        kept.images[chosen] = images[better]
-        kept.objective[chosen] = value[better]
-        if broken is not None and kept.success is not None:
-            kept.success[chosen] = broken[better]
-            if not self.shared:
-                self.finished[chosen] = broken[better]
-
-    def pay(self, live: Tensor, meter: _Meter) -> None:
-        forwards, backwards = meter.read(len(live))
-        self.kept.forwards[live] += forwards
-        self.kept.backwards[live] += backwards
-
-    def moved(self, live: Tensor) -> None:
-        self.kept.steps_used[live] += ~self.finished[live]
-
-    def result(self) -> AttackResult:
-        return self.kept
-
-
-class _Meter:
-    """What every sample of a batch has cost since the last reading."""
-
-    def __init__(self, victim: Victim) -> None:
-        self.passes = victim.passes
-        self.forwards, self.backwards = victim.passes.forwards, victim.passes.backwards
-
-    def read(self, samples: int) -> tuple[int, int]:
-        spent = self.passes.forwards - self.forwards, self.passes.backwards - self.backwards
-        self.forwards, self.backwards = self.passes.forwards, self.passes.backwards
-        return spent[0] // max(samples, 1), spent[1] // max(samples, 1)

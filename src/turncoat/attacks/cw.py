@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from turncoat.core.constraint import LEVELS, lengths, straight_through
+from turncoat.core.balls import lengths
 from turncoat.core.criterion import Criterion
 from turncoat.core.errors import UserError
+from turncoat.core.levels import LEVELS, straight_through
 from turncoat.core.objective import Objective
 from turncoat.core.outputs import Outputs
 from turncoat.core.result import AttackResult

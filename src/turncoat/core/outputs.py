@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from turncoat.core.errors import UserError
 
@@ -33,6 +35,11 @@ class Outputs:
         return self._get("embedding")
 
     @property
+    def descriptor(self) -> Tensor:
+        """The unit descriptor `[N, D]` of the embedding, which is what rankings and pairs compare."""
+        return unit_descriptor(self.embedding)
+
+    @property
     def similarity(self) -> Tensor:
         return self._get("similarity")
 
@@ -51,6 +58,12 @@ class Outputs:
 
     def detach(self) -> Outputs:
         return Outputs({kind: value.detach() for kind, value in self.given.items()}, self.source)
+
+
+def unit_descriptor(embedding: Tensor) -> Tensor:
+    """Embeddings `[N, D]` as unit rows; P parts `[N, P, D]` weigh alike in one row (PCB; Sun et al. 2018)."""
+    unit = F.normalize(embedding, dim=-1)
+    return unit if unit.ndim == 2 else unit.flatten(1) / math.sqrt(unit.shape[1])
 
 
 def concatenate(parts: list[Outputs]) -> Outputs:

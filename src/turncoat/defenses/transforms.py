@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from turncoat.core.constraint import straight_through
 from turncoat.core.errors import UserError
+from turncoat.core.levels import straight_through
 from turncoat.defenses.codec import soft_jpeg
 from turncoat.defenses.purifier import Purifier, Surrogate
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from turncoat.core.criterion import Criterion
-from turncoat.core.outputs import Outputs
+from turncoat.core.outputs import Outputs, unit_descriptor
 from turncoat.core.truth import Columns, column
 
 
@@ -52,8 +51,7 @@ class PairMistaken(Criterion):
     """The cosine to the other descriptor lies on the wrong side of the threshold (columns as in `PairSimilarity`)."""
 
     def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:
-        other = F.normalize(column(reference, "other"), dim=-1)
-        cosine = (F.normalize(outputs.embedding, dim=-1) * other).sum(-1)
+        cosine = (outputs.descriptor * unit_descriptor(column(reference, "other"))).sum(1)
         accepted = cosine > column(reference, "threshold").to(cosine)
         return accepted != column(reference, "same")
 

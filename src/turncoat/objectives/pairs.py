@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from turncoat.core.objective import Objective
-from turncoat.core.outputs import Outputs
+from turncoat.core.outputs import Outputs, unit_descriptor
 from turncoat.core.truth import Columns, column
 
 
@@ -24,11 +23,11 @@ class PairSimilarity(Objective):
 
     def observe(self, clean: Outputs, truth: Columns) -> Columns:  # noqa: ARG002
         return {
-            "other": F.normalize(column(truth, "other"), dim=-1),
+            "other": unit_descriptor(column(truth, "other")),
             "direction": torch.where(column(truth, "same"), -1.0, 1.0),
             "threshold": column(truth, "threshold"),
         }
 
     def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:
-        cosine = (F.normalize(outputs.embedding, dim=-1) * reference["other"]).sum(-1)
+        cosine = (outputs.descriptor * reference["other"]).sum(1)
         return reference["direction"].to(cosine) * (cosine - reference["threshold"].to(cosine))

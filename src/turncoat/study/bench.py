@@ -114,7 +114,7 @@ class Bench:
             if cell.spec is not None:
                 make_attack(cell.spec, cell.eps, self.task)
         given = self.victim.predict(self.samples.images([0]))
-        getattr(given, self.task.needs)
+        self.task.check(self.samples, given)
 
     def key(self, cell: Cell, shard: range) -> str:
         """The name of a shard: a hash of all that determines its records."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from turncoat.core.constraint import lengths
+from turncoat.core.balls import lengths
 from turncoat.core.result import AttackResult
 from turncoat.core.seeds import seeded
 from turncoat.core.truth import Columns

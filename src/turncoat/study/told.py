@@ -14,7 +14,7 @@ from turncoat.core.victim import Victim
 from turncoat.tasks.attributes import AttributeRecognition
 from turncoat.tasks.classification import Classification
 from turncoat.tasks.metrics.relations import by_person
-from turncoat.tasks.retrieval import Retrieval, descriptor
+from turncoat.tasks.retrieval import Retrieval
 from turncoat.tasks.samples import Samples
 from turncoat.tasks.task import Task
 from turncoat.tasks.verification import Verification
@@ -90,7 +90,7 @@ def _(task: Verification, asked: Asked) -> list[Told]:
 @tell.register
 def _(task: Retrieval, asked: Asked) -> list[Told]:
     """The first gallery rows until five of them count; a `mark` is right, wrong, or junk, which nobody counts."""
-    seen = descriptor(asked.victim.predict(asked.images)).cpu()
+    seen = asked.victim.predict(asked.images).descriptor.cpu()
     cosines = seen @ asked.context["gallery"].T
     marks = _marks(task, asked, cosines.shape[1])
     return [{"ranked": _ranked(*pair, asked.samples)} for pair in zip(cosines, marks, strict=True)]

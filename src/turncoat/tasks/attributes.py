@@ -10,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from turncoat.core.errors import UserError
+from turncoat.core.outputs import Outputs
 from turncoat.core.truth import Columns, column
 from turncoat.core.victim import Victim
-from turncoat.objectives.attributes import AttributeLoss, AttributeMargin
+from turncoat.objectives.attributes import AttributeLoss
 from turncoat.objectives.criteria import AttributesMissed
 from turncoat.tasks.metrics import attributes as formulas
 from turncoat.tasks.metrics.estimate import Estimate, bootstrap
@@ -34,6 +36,7 @@ class AttributeRecognition(Task):
     headline = "accuracy"
     needs = "logits"
     stops = False
+    columns = ("attributes",)
 
     @property
     def objective(self) -> AttributeLoss:
@@ -43,9 +46,11 @@ class AttributeRecognition(Task):
     def criterion(self) -> AttributesMissed:
         return AttributesMissed(threshold=self.threshold)
 
-    @property
-    def margin(self) -> AttributeMargin:
-        return AttributeMargin(threshold=self.threshold)
+    def check(self, samples: Samples, outputs: Outputs) -> None:
+        super().check(samples, outputs)
+        known, given = samples.truth["attributes"].shape[1], outputs.logits.shape[1]
+        if known != given:
+            raise UserError(f"{samples.name} has {known} attributes, but {outputs.source} decides {given}")
 
     def truth(self, samples: Samples, rows: Sequence[int], context: Columns) -> Columns:  # noqa: ARG002
         return {"attributes": column(samples.truth, "attributes")[list(rows)]}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from turncoat.core.errors import UserError
+from turncoat.core.outputs import Outputs
 from turncoat.core.truth import Columns, column
 from turncoat.core.victim import Victim
 from turncoat.objectives.criteria import Misclassified
@@ -24,6 +26,7 @@ class Classification(Task):
     name = "classification"
     headline = "top1"
     needs = "logits"
+    columns = ("label",)
 
     @property
     def objective(self) -> CrossEntropy:
@@ -36,6 +39,12 @@ class Classification(Task):
     @property
     def margin(self) -> LogitMargin:
         return LogitMargin()
+
+    def check(self, samples: Samples, outputs: Outputs) -> None:
+        super().check(samples, outputs)
+        highest, classes = int(samples.truth["label"].max()), outputs.logits.shape[1]
+        if highest >= classes:
+            raise UserError(f"{samples.name} has a label {highest}, but {outputs.source} knows {classes} classes")
 
     def truth(self, samples: Samples, rows: Sequence[int], context: Columns) -> Columns:  # noqa: ARG002
         return {"label": column(samples.truth, "label")[list(rows)]}

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from turncoat.core.errors import UserError
-from turncoat.core.outputs import Outputs
 from turncoat.core.truth import Columns, column
 from turncoat.core.victim import Victim
 from turncoat.objectives.features import OppositeDirection
@@ -38,6 +35,8 @@ class Retrieval(Task):
     needs = "embedding"
     stops = False
     cluster = "person"
+    columns = ("person",)
+    compares = "gallery"
 
     @property
     def objective(self) -> OppositeDirection:
@@ -55,7 +54,7 @@ class Retrieval(Task):
     def judge(self, victim: Victim, images: Tensor, samples: Samples, rows: Sequence[int], context: Columns) -> Columns:
         if samples.against is None:
             raise UserError(f"{samples.name} has no gallery: retrieval needs queries and a gallery")
-        seen, chosen = descriptor(victim.predict(images)).cpu(), list(rows)
+        seen, chosen = victim.predict(images).descriptor.cpu(), list(rows)
         queries, gallery = samples.truth, samples.against.truth
         figures = rank_queries(
             seen,
@@ -86,12 +85,6 @@ class Retrieval(Task):
         }
 
 
-def descriptor(outputs: Outputs) -> Tensor:
-    """The unit descriptor `[N, D]` that is ranked; P parts `[N, P, D]` weigh alike (PCB; Sun et al. 2018)."""
-    unit = F.normalize(outputs.embedding, dim=-1)
-    return unit if unit.ndim == 2 else unit.flatten(1) / math.sqrt(unit.shape[1])
-
-
 def embed(victim: Victim, samples: Samples, *, batch: int = 128) -> Tensor:
     """The unit descriptors of all samples, read and computed batch by batch, on the CPU."""
-    return torch.cat([descriptor(victim.predict(part.images())).cpu() for part in samples.batches(batch)])
+    return torch.cat([victim.predict(part.images()).descriptor.cpu() for part in samples.batches(batch)])

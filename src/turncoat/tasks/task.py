@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from turncoat.core.criterion import Criterion
+from turncoat.core.errors import UserError
 from turncoat.core.objective import Objective
-from turncoat.core.truth import Columns
+from turncoat.core.outputs import Outputs
+from turncoat.core.truth import Columns, column
 from turncoat.core.victim import Victim
 from turncoat.tasks.metrics.estimate import Estimate, clustered_rate
 from turncoat.tasks.samples import Samples
@@ -28,7 +30,8 @@ class Task(ABC):
     gallery can tell), `margin` an objective that is positive exactly then, for minimum-norm attacks (None: there is
     none). `stops` says that an attack may leave a sample once it is broken. Every judged sample has a `score` in [0,
     1]; its mean is the headline, named `headline`, and a sample whose score is below one half is broken. `cluster`
-    names the column of those that are not independent of each other.
+    names the column of those that are not independent of each other. `columns` are those that the truth must
+    have, `compares` what the images are compared with, and `needs` the output that the victim must give.
     """
 
     name: ClassVar[str]
@@ -36,6 +39,8 @@ class Task(ABC):
     needs: ClassVar[str]
     stops: ClassVar[bool] = True
     cluster: ClassVar[str | None] = None
+    columns: ClassVar[tuple[str, ...]] = ()
+    compares: ClassVar[str | None] = None
 
     @property
     @abstractmethod
@@ -48,6 +53,14 @@ class Task(ABC):
     @property
     def margin(self) -> Objective | None:
         return None
+
+    def check(self, samples: Samples, outputs: Outputs) -> None:
+        """Raise UserError where the samples, or what the victim says of one of them, do not serve this task."""
+        for name in self.columns:
+            column(samples.truth, name)
+        if self.compares is not None and samples.against is None:
+            raise UserError(f"{samples.name} has no {self.compares}, which {self.name} needs")
+        getattr(outputs, self.needs)
 
     def context(self, victim: Victim, samples: Samples) -> Columns:  # noqa: ARG002
         """What takes the whole data set under this victim: gallery descriptors, thresholds."""

@@ -17,7 +17,7 @@ from turncoat.objectives.criteria import PairMistaken
 from turncoat.objectives.pairs import PairSimilarity
 from turncoat.tasks.metrics import verification as formulas
 from turncoat.tasks.metrics.estimate import Estimate, bootstrap
-from turncoat.tasks.retrieval import descriptor, embed
+from turncoat.tasks.retrieval import embed
 from turncoat.tasks.samples import Samples
 from turncoat.tasks.task import Records, Task
 
@@ -37,6 +37,8 @@ class Verification(Task):
     headline = "accuracy"
     needs = "embedding"
     cluster = "person"
+    columns = ("same", "fold", "person")
+    compares = "second images"
 
     @property
     def objective(self) -> PairSimilarity:
@@ -71,7 +73,7 @@ class Verification(Task):
 
     def judge(self, victim: Victim, images: Tensor, samples: Samples, rows: Sequence[int], context: Columns) -> Columns:
         chosen = list(rows)
-        cosine = (descriptor(victim.predict(images)).cpu() * context["other"][chosen]).sum(1).double()
+        cosine = (victim.predict(images).descriptor.cpu() * context["other"][chosen]).sum(1).double()
         same = column(samples.truth, "same")[chosen]
         accepted = cosine > context["threshold"][chosen]
         return {

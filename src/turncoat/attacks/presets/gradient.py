@@ -8,7 +8,8 @@ from turncoat.attacks.gauntlet import Gauntlet
 from turncoat.attacks.noise import NoiseAttack
 from turncoat.attacks.starts import Jitter, Start, Uniform, Zero
 from turncoat.attacks.steps import APGD, Momentum, Steepest
-from turncoat.core.constraint import L2, Constraint, Linf
+from turncoat.core.balls import L2, Linf
+from turncoat.core.constraint import Constraint
 from turncoat.core.errors import UserError
 from turncoat.core.objective import Objective
 from turncoat.objectives.labels import (
