@@ -56,10 +56,10 @@ class Task(ABC):
 
     def check(self, samples: Samples, outputs: Outputs) -> None:
         """Raise UserError where the samples, or what the victim says of one of them, do not serve this task."""
-        for name in self.columns:
-            column(samples.truth, name)
         if self.compares is not None and samples.against is None:
             raise UserError(f"{samples.name} has no {self.compares}, which {self.name} needs")
+        for name in self.columns:
+            column(samples.truth, name)
         getattr(outputs, self.needs)
 
     def context(self, victim: Victim, samples: Samples) -> Columns:  # noqa: ARG002
