@@ -17,6 +17,7 @@ from turncoat.attacks.views import Plain, View
 from turncoat.core.constraint import Constraint
 from turncoat.core.criterion import Criterion
 from turncoat.core.errors import UserError
+from turncoat.core.levels import on_levels
 from turncoat.core.objective import Objective
 from turncoat.core.result import AttackResult
 from turncoat.core.seeds import spread
@@ -93,21 +94,18 @@ def ascend(
     """Raise `objective` inside `constraint` for `steps` steps from each of `restarts` starts; keep the best per sample.
 
     The arguments shared by all attacks are described at `Attack`. With a criterion a sample is finished at its first
-    broken iterate. The gradient is the mean over `views`; the fixed ones
-    (the plain image, if all are random) judge the iterates.
+    broken iterate. The gradient is the mean over `views`; the fixed ones (the plain image, if all are random) judge
+    the iterates.
     """
-    if not victim.differentiable:
-        raise UserError(
-            f"{victim.name} gives no gradients: use a query attack, or craft on another victim and transfer"
-        )
-    if bits not in (8, None):
-        raise UserError(f"images are kept on 8-bit levels (bits=8) or not (bits=None), not {bits}")
+    victim.require_gradients()
+    if not views:
+        raise UserError("a gradient needs at least one view: leave views out for the plain image")
     if steps < 0 or restarts < 1 or (constraint.shared and restarts > 1):
         raise UserError(
             f"steps >= 0 and restarts >= 1 (1 for a shared variable) are needed, not {steps} and {restarts}"
         )
     meter = Meter(victim)
-    lens = Lens(victim, objective, constraint, criterion, tuple(views), bits is not None)
+    lens = Lens(victim, objective, constraint, criterion, tuple(views), on_levels(bits))
     batch = lens.observe(images.detach(), as_columns(truth), spread(generator, images))
     result = batch.untouched()
     result.forwards.fill_(meter.read(len(images))[0])

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from turncoat.core.balls import lengths
 from turncoat.core.criterion import Criterion
-from turncoat.core.errors import UserError
-from turncoat.core.levels import LEVELS, straight_through
+from turncoat.core.levels import LEVELS, on_levels, straight_through
 from turncoat.core.objective import Objective
 from turncoat.core.outputs import Outputs
 from turncoat.core.result import AttackResult
@@ -55,10 +54,7 @@ class CarliniWagner:
         active_set: bool = True,  # noqa: ARG002
         bits: int | None = 8,
     ) -> AttackResult:
-        if not victim.differentiable:
-            raise UserError(
-                f"{victim.name} gives no gradients: use a query attack, or craft on another victim and transfer"
-            )
+        victim.require_gradients()
         images, columns = images.detach(), as_columns(truth)
         with torch.no_grad():
             clean = victim(images)
@@ -71,7 +67,7 @@ class CarliniWagner:
         cost = torch.full_like(margin[left], self.initial)
         low, high = torch.zeros_like(cost), torch.full_like(cost, math.inf)
         for _ in range(self.searches if len(left) else 0):
-            broken = self._descend(victim, images[left], border.take(left), cost, left, found, bits is not None)
+            broken = self._descend(victim, images[left], border.take(left), cost, left, found, on_levels(bits))
             high, low = torch.where(broken, cost, high), torch.where(broken, low, cost)
             cost = torch.where(high.isfinite(), (low + high) / 2, cost * 10)
         return found.result()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from turncoat.core.constraint import Constraint
 from turncoat.core.criterion import Criterion
+from turncoat.core.levels import on_levels
 from turncoat.core.objective import Objective
 from turncoat.core.result import AttackResult
 from turncoat.core.seeds import spread, uniform
@@ -52,7 +53,7 @@ class NoiseAttack:
         else:
             variable = self.constraint.start(images, generators)
         noisy = self.constraint.apply(images, variable)
-        noisy = self.constraint.quantise(images, noisy) if bits else noisy
+        noisy = self.constraint.quantise(images, noisy) if on_levels(bits) else noisy
         seen = victim(noisy)
         nothing = torch.zeros(len(images), dtype=torch.int64, device=images.device)
         return AttackResult(

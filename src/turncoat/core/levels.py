@@ -5,8 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from turncoat.core.errors import UserError
+
 LEVELS = 255
 SLACK = 1e-3  # in grey levels: what float32 loses when 8-bit values are divided by 255 and added
+
+
+def on_levels(bits: int | None) -> bool:
+    """Whether images are kept on 8-bit levels: `bits` is 8 (yes) or None (no); anything else is a UserError."""
+    if bits not in (8, None):
+        raise UserError(f"images are kept on 8-bit levels (bits=8) or not (bits=None), not {bits}")
+    return bits == 8
 
 
 class _StraightThrough(torch.autograd.Function):

@@ -68,6 +68,13 @@ class Victim:
         """False when the network cannot carry a gradient back to the image (a graph in onnxruntime, an endpoint)."""
         return bool(getattr(self.network, "differentiable", True))
 
+    def require_gradients(self) -> None:
+        """Raise UserError where `differentiable` is False."""
+        if not self.differentiable:
+            raise UserError(
+                f"{self.name} gives no gradients: use a query attack, or craft on another victim and transfer"
+            )
+
     def behind(self, purifier: nn.Module) -> Victim:
         """The same network with `purifier` (images to images) in front of it, counting passes of its own."""
         front = purifier if self.purifier is None else nn.Sequential(purifier, self.purifier)
