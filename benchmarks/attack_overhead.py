@@ -30,6 +30,7 @@ from turncoat.objectives.criteria import Misclassified
 
 EPS, SIZE, STEPS = 8 / 255, 2 / 255, 20
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+OWN = ("by hand", "turncoat")  # the loop that all are compared with, and ours
 Contender = Callable[[Tensor, Tensor], object]
 
 
@@ -93,8 +94,12 @@ def peers(model: nn.Module) -> dict[str, Contender | str]:
         try:
             found[name] = make(model)
         except Exception as error:  # whatever a library throws at import is what the table shows
-            found[name] = f"not available: {' '.join(str(error).split())[:80]}"
+            found[name] = f"not available: {_line(error)}"
     return found
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:80]
 
 
 def _torchattacks(model: nn.Module) -> Contender:
@@ -135,16 +140,29 @@ def _art(model: nn.Module) -> Contender:
     return lambda images, labels: attack.generate(images.numpy(), labels.numpy())
 
 
-def measure(contenders: dict[str, Contender], images: Tensor, labels: Tensor, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contender, one run after the other in every round, after one to warm up."""
+def measure(
+    contenders: dict[str, Contender], images: Tensor, labels: Tensor, rounds: int
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Seconds of each contender, one run after the other in every round, after one to warm up.
+
+    Beside them why a peer failed, in whatever round: it is out from there on. A failure of our own is raised.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    failed: dict[str, str] = {}
     for round_ in range(rounds + 1):
-        for name, run in contenders.items():
+        for name in list(seconds):
             start = time.perf_counter()
-            run(images, labels)
+            try:
+                contenders[name](images, labels)
+            except Exception as error:
+                if name in OWN:
+                    raise
+                failed[name] = f"failed: {_line(error)}"
+                del seconds[name]
+                continue
             if round_:
                 seconds[name].append(time.perf_counter() - start)
-    return seconds
+    return seconds, failed
 
 
 def compare(name: str, network: nn.Module, images: Tensor, labels: Tensor, rounds: int) -> dict[str, object]:
@@ -152,16 +170,16 @@ def compare(name: str, network: nn.Module, images: Tensor, labels: Tensor, round
     victim = Victim(network, reads="logits", mean=MEAN, std=STD)
     model = Normalised(network).eval().requires_grad_(False)  # the same weights, channels last as the victim put them
     others = peers(model)
-    contenders = {"by hand": by_hand(model), "turncoat": ours(victim)}
+    contenders = dict(zip(OWN, (by_hand(model), ours(victim)), strict=True))
     contenders |= {peer: run for peer, run in others.items() if not isinstance(run, str)}
-    seconds = measure(contenders, images, labels, rounds)
+    seconds, failed = measure(contenders, images, labels, rounds)
     print(f"\nPGD-20 on {name}, batch {len(images)}, dense, float32, {torch.get_num_threads()} threads")
     rows: dict[str, object] = {}
     for contender, spent in seconds.items():
-        ratio = statistics.median(a / b for a, b in zip(spent, seconds["by hand"], strict=True))
+        ratio = statistics.median(a / b for a, b in zip(spent, seconds[OWN[0]], strict=True))
         rows[contender] = {"seconds": statistics.median(spent), "ratio": ratio}
         print(f"  {contender:<14} {statistics.median(spent):8.3f} s   {ratio:6.3f} x")
-    for peer, reason in others.items():
+    for peer, reason in (others | failed).items():
         if isinstance(reason, str):
             rows[peer] = reason
             print(f"  {peer:<14} {reason}")

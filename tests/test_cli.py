@@ -210,6 +210,28 @@ def test_a_broken_image_is_told_by_name(
     assert str(torn) in _mistake(monkeypatch, capfd, "audit", study)
 
 
+def test_a_place_that_cannot_be_written_is_one_line(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("taken").write_text("a file")
+    for more in ([], ["--fresh"]):
+        assert _command(monkeypatch, "audit", study, "--out", "taken", *more) == 2
+        told = capfd.readouterr().err
+        assert "Traceback" not in told
+        assert re.search(r"^turncoat: taken\b.*: Not a directory$", told.splitlines()[-1])
+    assert Path("taken").read_text() == "a file"
+
+
+def test_fresh_spares_a_folder_that_is_no_run(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mine = Path("mine/pictures/me.jpg")
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"me")
+    assert "mine is not a run" in _mistake(monkeypatch, capfd, "audit", study, "--out", "mine", "--fresh")
+    assert mine.read_bytes() == b"me"
+
+
 @pytest.mark.parametrize("words", [["audit"], ["adit"], ["audit", "x.yaml", "--limit", "0"], ["list", "--colour"]])
 def test_a_wrong_command_line_shows_the_usage(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -121,11 +121,15 @@ def _retrain() -> None:
 
 
 def main() -> None:
-    """Run the command; a user's mistake is one line and exit 2, an interruption exit 130."""
+    """Run the command; a user's mistake or an unusable file is one line and exit 2, an interruption exit 130."""
     try:
         code = app(prog_name="turncoat", standalone_mode=False)
     except UserError as error:
         typer.echo(f"turncoat: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:  # no permission, a full disk, a file where a folder is needed
+        where = "" if error.filename is None else f"{error.filename}: "
+        typer.echo(f"turncoat: {where}{error.strerror or error}", err=True)
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

@@ -109,6 +109,10 @@ def test_asking_for_what_is_not_there_names_the_victim_and_the_way_out() -> None
         ({"taps": {"embedding": "gap:out"}}, "no layer 'gap:out'"),
         ({"reads": "logits", "mean": (0.5,) * 3}, "both mean and std"),
         ({"reads": "logits", "std": (0.5,) * 3}, "both mean and std"),
+        ({"reads": "logits", "mean": (0.5,) * 3, "std": (0.5, 0.0, 0.5)}, "std above 0"),
+        ({"reads": "logits", "mean": (0.5,) * 3, "std": (0.5, 0.5, -1)}, "std above 0"),
+        ({"reads": "logits", "mean": (0.5,) * 3, "std": (float("inf"), 0.5, 0.5)}, "must be finite"),
+        ({"reads": "logits", "mean": (0.5, float("nan"), 0.5), "std": (0.5,) * 3}, "must be finite"),
     ],
 )
 def test_mistakes_in_the_settings_are_told(settings: dict[str, object], message: str) -> None:

@@ -102,6 +102,18 @@ def test_a_wrong_table_is_named(tmp_path: Path, old: str, new: str, message: str
         lfw(tmp_path, pairs="pairs.tsv")
 
 
+@pytest.mark.parametrize("outside", ["../Eve_0001.jpg", "{root}/Eve_0001.jpg", ".._0001.jpg"])
+def test_an_image_outside_the_folder_is_refused_even_if_it_is_there(tmp_path: Path, outside: str) -> None:
+    root = plant(tmp_path / "faces")
+    name = outside.format(root=tmp_path)
+    for place in (tmp_path / "Eve_0001.jpg", root / "Eve_0001.jpg", root / ".._0001.jpg"):
+        Image.new("L", (8, 8)).save(place)
+    (root / "pairs.tsv").write_text(TABLE.replace("Cy_Roe_0001.jpg", name))
+    with pytest.raises(UserError, match="lies outside the folder") as caught:
+        lfw(root, pairs="pairs.tsv")
+    assert repr(name) in str(caught.value)
+
+
 def test_a_missing_list_and_one_that_is_not_text_are_named(tmp_path: Path) -> None:
     root = plant(tmp_path)
     with pytest.raises(UserError, match=r"mine\.txt does not exist"):

@@ -62,6 +62,26 @@ def test_a_reader_of_ones_own_can_be_added(monkeypatch: pytest.MonkeyPatch) -> N
         load_data("mine", folder="x")
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "wrong"),
+    [
+        ("imagefolder", "folder", 5),
+        ("imagefolder", "size", 5),
+        ("imagefolder", "size", [1, 2, 3]),
+        ("imagefolder", "classes", "cat"),
+        ("lfw", "pairs", ["a"]),
+        ("lfw", "folds", "two"),
+        ("cifar10", "split", None),
+        ("street_classification", "size", "many"),
+    ],
+)
+def test_an_option_of_the_wrong_type_is_told(tmp_path: Path, name: str, option: str, wrong: object) -> None:
+    folder = {} if name.startswith("street_") else {"folder": str(tmp_path)}
+    with pytest.raises(UserError, match=f"^{name}: {option}: ") as caught:
+        load_data(name, **{**folder, option: wrong})
+    assert f"(given {wrong!r})" in str(caught.value)
+
+
 def test_names_are_known_without_importing_the_readers() -> None:
     code = (
         "import sys, turncoat.data.load;"

@@ -85,6 +85,29 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         reid_csv(table)
 
 
+@pytest.mark.parametrize("outside", ["../stolen.png", "pics/../../stolen.png", "/{root}/stolen.png", "../table/p.png"])
+def test_an_image_outside_the_folder_is_refused_even_if_it_is_there(tmp_path: Path, outside: str) -> None:
+    root = tmp_path / "tab"
+    image = outside.replace("/{root}", str(tmp_path))
+    table = plant(root)
+    (tmp_path / "table").mkdir()
+    for place in (tmp_path / "stolen.png", tmp_path / "table" / "p.png"):
+        Image.new("RGB", (10, 20)).save(place)
+    table.write_text(table.read_text().replace("pics/a2.png", image))
+    with pytest.raises(UserError, match="lies outside the folder") as caught:
+        reid_csv(table, subset="north")
+    assert repr(image) in str(caught.value)
+
+
+def test_a_link_out_of_the_folder_is_the_users_own_and_dots_inside_are_fine(tmp_path: Path) -> None:
+    table = plant(tmp_path / "kept")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "pics").symlink_to(tmp_path / "kept" / "pics")
+    linked = tmp_path / "run" / "table.csv"
+    linked.write_text(table.read_text().replace("pics/a2.png", "pics/../pics/./a2.png"))
+    assert shown(reid_csv(linked, subset="north", size=None)) == shown(reid_csv(table, subset="north", size=None))
+
+
 @pytest.mark.real
 @pytest.mark.parametrize(("subset", "people"), [("VIPeR", 160), ("PRID", 200), ("GRID", 250)])
 def test_the_real_subsets_pair_each_person_once(real_data: Path, subset: str, people: int) -> None:

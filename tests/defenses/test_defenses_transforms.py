@@ -88,13 +88,30 @@ def test_the_gradient_straight_through_is_that_of_the_identity() -> None:
 def test_the_gradient_through_jpeg_is_that_of_the_soft_codec() -> None:
     images = textured(24, 20, seed=8)
     weights = torch.randn(images.shape, generator=seeded(9))
-    (way,) = Jpeg(60).adaptive()
+    codec, identity = Jpeg(60).adaptive()
     slopes = []
-    for path in (way.module, lambda seen: soft_jpeg(seen, 60)):
+    for path in (codec.module, lambda seen: soft_jpeg(seen, 60), identity.module):
         leaf = images.clone().requires_grad_()
         slopes.append(torch.autograd.grad((path(leaf) * weights).sum(), leaf)[0])
-    assert torch.equal(*slopes)
+    assert torch.equal(slopes[0], slopes[1])
     assert not torch.equal(slopes[0], weights)
+    assert torch.equal(slopes[2], weights)
+
+
+def test_where_the_gradient_of_the_codec_fades_the_identity_keeps_its_own() -> None:
+    """Coefficients of a JPEG sit where rounding is flat: the reason for the second way."""
+    fresh = textured(24, 24, seed=11)
+    again = Jpeg(60)(fresh)
+    weights = torch.randn(fresh.shape, generator=seeded(12))
+
+    def slope(way: nn.Module, images: torch.Tensor) -> float:
+        leaf = images.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad((way(leaf) * weights).sum(), leaf)
+        return float(gradient.norm() / weights.norm())
+
+    codec, identity = (way.module for way in Jpeg(60).adaptive())
+    assert slope(codec, again) < 0.5 * slope(codec, fresh)
+    assert slope(identity, again) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("purifier", PURIFIERS, ids=NAMES)

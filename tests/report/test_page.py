@@ -164,6 +164,19 @@ def test_a_damaged_run_is_one_line(tmp_path: Path, name: str, content: str) -> N
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["../secret.json", "pictures/../../secret.json", "/{root}/secret.json", "study.json", "pictures/0.json\n", 3],
+)
+def test_albums_outside_the_run_are_not_read(tmp_path: Path, name: str | int) -> None:
+    run = finished(tmp_path / "run", audit(), albums=albums()[:1])
+    (tmp_path / "secret.json").write_bytes((run / "pictures/0.json").read_bytes())
+    told = name.replace("/{root}", str(tmp_path)) if isinstance(name, str) else name
+    (run / "pictures.json").write_text(json.dumps([told]))
+    with pytest.raises(UserError, match="damaged"):
+        write_report(run)
+
+
 def test_pictures_outside_the_run_are_not_read(tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
     secret.write_bytes(b"secret")

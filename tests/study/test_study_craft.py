@@ -39,16 +39,20 @@ def test_the_adaptive_row_keeps_the_worst_of_all_ways_per_sample(task: str) -> N
     tried = []
     for module in (Darker(), Mirrored()):
         fooled = bench.victim.behind(module)
-        truth = bench.task.truth(bench.samples, shard, bench.task.context(fooled, bench.samples))
+        truth = bench.task.truth(bench.samples, shard, judge_context)
         assert cell.spec is not None
         result = make_attack(cell.spec, EPS, bench.task)(fooled, clean, truth, generator=seeded(0))
         judged = bench.task.judge(deployed, result.images, bench.samples, shard, judge_context)
-        tried.append((result, judged["score"]))
-    (first, score_a), (second, score_b) = tried
-    nan = score_a.isnan()
-    expected = torch.where(score_b < score_a, score_b, score_a)
+        tried.append((result, judged))
+    (first, judged_a), (second, judged_b) = tried
+    nan = judged_a["score"].isnan()
+    rank_a, rank_b = (
+        list(zip(*(one[name].tolist() for name in bench.task.harm), strict=True)) for one in (judged_a, judged_b)
+    )
+    wins = torch.tensor([b < a for a, b in zip(rank_a, rank_b, strict=True)])
+    expected = torch.where(wins, judged_b["score"], judged_a["score"])
     assert torch.equal(columns["score"][~nan], expected[~nan])
-    chosen = (score_b < score_a)[:, None, None, None]
+    chosen = wins[:, None, None, None]
     assert torch.equal(images, torch.where(chosen, second.images, first.images))
     assert torch.equal(columns["forwards"], first.forwards + second.forwards)
     assert torch.equal(columns["backwards"], first.backwards + second.backwards)

@@ -84,6 +84,13 @@ def test_several_audits_stand_in_a_list(written: Path) -> None:
         ("budgets: [.nan]", "budgets.0: "),
         ("budgets: []", "budgets: none"),
         ("name: a/b", "name: "),
+        ("name: ..", "name: "),
+        ("name: a..b", "name: "),
+        ("name: .hidden", "name: "),
+        ("name: -rf", "name: "),
+        ("seeds: [3, 1, 3]", "seeds: 3 is there twice"),
+        ("budgets: [1/255, 2/510]", "budgets: 0.00392"),
+        ("attacks: [{name: pgd, budgets: [0.5, 1/2]}]", "attacks: budgets of pgd: 0.5 is there twice"),
         ("data: []", "data: at least one"),
         ("data: {folder: x}", "data.0.name: field required"),
         ("data: [mnist, {name: mnist, folder: other}]", "data holds 'mnist' twice"),
@@ -136,7 +143,7 @@ def test_a_setting_reaches_into_one_of_several_audits(written: Path) -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    ["seeds", "=3", "attacks.9.steps=1", "attacks.0.steps=1", "nowhere.deep=1", "seeds=[0,1", "attacks.2=bim"],
+    ["seeds", "=3", "attacks.9.steps=1", "attacks.0.steps=1", "data.0.0.x=1", "seeds=[0,1", "attacks.2=bim"],
 )
 def test_a_setting_that_cannot_be_made_is_told(written: Path, setting: str) -> None:
     assert setting in _error(written, setting)
@@ -144,6 +151,39 @@ def test_a_setting_that_cannot_be_made_is_told(written: Path, setting: str) -> N
 
 def test_an_unknown_key_set_is_told_as_one_in_the_file(written: Path) -> None:
     assert "limt: this key is unknown" in _error(written, "limt=3")
+    assert "nowhere: this key is unknown" in _error(written, "nowhere.deep=1")
+
+
+def test_a_setting_makes_the_mappings_on_its_way(written: Path) -> None:
+    settings = ("victims.taps.embedding=linear:in", "victims.0.options.deep.er=1")
+    (victim,) = load_study(written, settings).audits[0].victims
+    assert victim.taps == {"embedding": "linear:in"}
+    assert victim.options == {"deep": {"er": 1}}
+
+
+@pytest.mark.parametrize("data", ["{name: mnist, folder: digits}", "[{name: mnist, folder: digits}]"])
+@pytest.mark.parametrize("setting", ["data.size=[4,4]", "data.0.size=[4,4]"])
+def test_one_thing_may_be_set_with_its_number_or_without(written: Path, data: str, setting: str) -> None:
+    written.write_text(SINGLE.replace("{name: mnist, folder: digits}", data), encoding="utf-8")
+    assert load_study(written, (setting,)).audits[0].data[0].options == {"folder": "digits", "size": [4, 4]}
+    written.write_text(DOUBLE, encoding="utf-8")
+    setting = setting.replace("data", "audits.1.data")
+    assert load_study(written, (setting,)).audits[1].data[0].options == {"folder": "f", "size": [4, 4]}
+
+
+def test_which_of_several_must_be_said(written: Path) -> None:
+    written.write_text(SINGLE.replace("{name: mnist, folder: digits}", "[mnist, cifar10]"), encoding="utf-8")
+    assert "--set data.size=3: there is no data.size" in _error(written, "data.size=3")
+
+
+def test_two_audits_must_not_have_rows_of_the_same_names(written: Path) -> None:
+    again = DOUBLE.replace("task: {name: verification, far: 0.1}", "task: classification").replace("lfw", "mnist")
+    written.write_text(again, encoding="utf-8")
+    assert len(load_study(written).audits) == 2
+    written.write_text(again.replace("name: w", "name: v"), encoding="utf-8")
+    assert "audits: classification of mnist of v is there twice" in _error(written)
+    written.write_text(again.replace("name: w", "name: v").replace("folder: f", "folder: f, label: other"))
+    assert len(load_study(written).audits) == 2
 
 
 def test_the_written_study_reads_back_as_itself(written: Path) -> None:

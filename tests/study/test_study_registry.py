@@ -146,6 +146,13 @@ def test_everything_in_the_catalogue_has_a_line(kind: str) -> None:
     assert not silent
 
 
+def test_the_line_of_a_data_set_is_that_of_its_own_reader() -> None:
+    told = dict(catalogue("datasets"))
+    assert told["street_retrieval"].startswith("Where else was this person seen?")
+    assert told["lfw"].startswith("Pairs of faces from ")
+    assert len(set(told.values())) == len(told)
+
+
 def test_an_unknown_kind_is_told() -> None:
     with pytest.raises(UserError, match="did you mean 'attacks'"):
         catalogue("atacks")

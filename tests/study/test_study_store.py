@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from turncoat.core.errors import UserError
 from turncoat.core.seeds import seeded
 from turncoat.study.store import Store
 
@@ -98,10 +99,22 @@ def test_clearing_forgets_records_and_keeps_what_is_not_computed(tmp_path: Path)
     store = Store(tmp_path)
     store.write_shard("k", _columns(), KEYS, 0.0)
     store.write_bytes("notes.txt", b"mine")
+    store.write_json("study.json", {})
     store.clear()
     assert not store.has("k")
-    assert _files(tmp_path) == ["notes.txt"]
+    assert _files(tmp_path) == ["notes.txt", "study.json"]
     store.clear()
+
+
+def test_only_a_run_is_cleared(tmp_path: Path) -> None:
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "album.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not a run: choose another --out"):
+        Store(tmp_path).clear()
+    assert _files(tmp_path) == ["album.txt"]
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "absent"):
+        Store(tmp_path / name).clear()
 
 
 def test_a_number_that_json_has_not_is_refused(tmp_path: Path) -> None:

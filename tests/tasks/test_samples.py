@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from turncoat.core.errors import UserError
 from turncoat.core.seeds import seeded
 from turncoat.tasks.samples import Samples
 
@@ -32,7 +33,7 @@ def test_images_are_the_pixels_in_the_order_asked_for() -> None:
 
 
 def test_a_column_of_the_wrong_length_is_told() -> None:
-    with pytest.raises(ValueError, match="'label' has 6 rows for 7 images"):
+    with pytest.raises(UserError, match="'label' has 6 rows for 7 images"):
         _samples(label=torch.arange(6))
 
 

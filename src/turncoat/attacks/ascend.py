@@ -106,7 +106,9 @@ def ascend(
         )
     meter = Meter(victim)
     lens = Lens(victim, objective, constraint, criterion, tuple(views), on_levels(bits))
-    batch = lens.observe(images.detach(), as_columns(truth), spread(generator, images))
+    # one memory format from here on: arithmetic on two that differ costs as much as a layer
+    inner = images.detach().contiguous(memory_format=torch.channels_last)
+    batch = lens.observe(inner, as_columns(truth), spread(generator, images))
     result = batch.untouched()
     result.forwards.fill_(meter.read(len(images))[0])
     if constraint.shared:
@@ -120,7 +122,8 @@ def ascend(
         climb = _climb(lens, batch.take(left), step, steps, start or Zero(), active_set)
         result = result.better_of(climb, left)
     untouched = result.objective == -math.inf
-    return replace(result, objective=torch.where(untouched, result.objective_clean, result.objective))
+    reached = torch.where(untouched, result.objective_clean, result.objective)
+    return replace(result, images=result.images.contiguous(), objective=reached)
 
 
 @torch.enable_grad()
@@ -129,7 +132,7 @@ def _climb(lens: Lens, batch: Batch, step: Step, steps: int, start: Start, activ
     best = Best(batch, shared=lens.constraint.shared)
     live = torch.arange(len(batch.images), device=batch.images.device)
     meter = Meter(lens.victim)
-    variable = start(batch.images, lens.constraint, batch.generators)
+    variable = start(batch.images, lens.constraint, batch.generators).contiguous(memory_format=torch.channels_last)
     state = step.begin(variable)
     for turn in range(steps + 1):
         variable = variable.detach().requires_grad_(turn < steps)

@@ -30,7 +30,10 @@ class Best:
             better = value >= kept.objective[live]
             better = (better if broken is None else better | broken) & ~self.finished[live]
         chosen = live[better]
-        kept.images[chosen] = images[better]
+        if len(live) == len(kept.images):  # one pass over the images instead of a gather and a scatter
+            torch.where(better.view(-1, *[1] * (images.ndim - 1)), images, kept.images, out=kept.images)
+        else:
+            kept.images[chosen] = images[better]
         kept.objective[chosen] = value[better]
         if broken is not None and kept.success is not None:
             kept.success[chosen] = broken[better]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -16,8 +17,11 @@ class Objective(ABC):
 
     `observe` sees the clean outputs once and keeps what it needs as a dict of tensors indexed by sample; calling the
     objective with outputs and that reference gives float `[N]`. Objectives add, and scale by a number. `flat` says that
-    the gradient vanishes at the clean image, so that an attack must not start there.
+    the gradient vanishes at the clean image, so that an attack must not start there; `needs` names the kind of output
+    it reads, where it reads one.
     """
+
+    needs: ClassVar[str | None] = None
 
     @property
     def flat(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class Victim:
                 raise UserError(f"a victim reads {', '.join(KINDS)}; {kind!r} is none of them")
         if bool(mean) != bool(std):
             raise UserError("normalisation needs both mean and std (one number per channel), or neither")
+        if not all(map(math.isfinite, (*(mean or ()), *(std or ())))) or any(spread <= 0 for spread in std or ()):
+            raise UserError(f"mean and std must be finite and std above 0, but they are {mean} and {std}")
         # channels last: up to a fifth faster for convolutions on a CPU, more on a GPU, and nothing else changes
         self.network: nn.Module = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.name = name or type(network).__name__

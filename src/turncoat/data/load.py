@@ -50,14 +50,14 @@ DATASETS: dict[str, Callable[..., Samples]] = {
 def load_data(name: str, **options: object) -> Samples:
     """The data set `name`, read with the options of its reader.
 
-    UserError for an unknown name, an unknown or missing option, or a folder that is not there.
+    UserError for an unknown name, an unknown or missing option or one of the wrong type, or a folder that is not there.
     """
     if name not in DATASETS:
         known = f"known: {', '.join(DATASETS)}"
         raise UserError(f"no data set is called {name!r}{_suggestion(name, list(DATASETS))}; {known}")
     reader = DATASETS[name]
     function = reader.resolve() if isinstance(reader, Reader) else reader
-    parameters = inspect.signature(function).parameters
+    parameters = inspect.signature(function, eval_str=True).parameters
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for option in options:
         if option not in parameters and not open_ended:
@@ -67,7 +67,22 @@ def load_data(name: str, **options: object) -> Samples:
         needed = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         if needed and option not in options:
             raise UserError(f"{name} needs the option {option!r}; it takes {', '.join(parameters)}")
-    return function(**options)
+    return function(**{option: _typed(name, parameters.get(option), value) for option, value in options.items()})
+
+
+def _typed(name: str, parameter: inspect.Parameter | None, value: object) -> object:
+    """The value as the type that the option asks for, such as a tuple for a list; one of `**options` stays as it is."""
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    if parameter is None or parameter.annotation is parameter.empty:
+        return value
+    try:
+        settings = ConfigDict(arbitrary_types_allowed=True)
+        made: object = TypeAdapter(parameter.annotation, config=settings).validate_python(value)
+    except ValidationError as error:
+        why = error.errors()[0]["msg"].lower()
+        raise UserError(f"{name}: {parameter.name}: {why} (given {value!r})") from None
+    return made
 
 
 def _suggestion(word: str, known: list[str]) -> str:

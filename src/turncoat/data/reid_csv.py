@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from csv import DictReader
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,13 @@ def _require_matches(table: Path, rows: list[_Row], queries: list[_Row], gallery
         )
 
 
+def _inside(root: Path, image: str, name: str) -> Path:
+    """The path of an image, which the table may not send out of the folder; where links lead is the user's affair."""
+    if not Path(os.path.abspath(root / image)).is_relative_to(os.path.abspath(root)):
+        raise UserError(f"{name}: the image {image!r} lies outside the folder {root}: name images inside it")
+    return root / image
+
+
 def _samples(
     name: str,
     rows: list[_Row],
@@ -95,7 +103,7 @@ def _samples(
     against: Samples | None = None,
 ) -> Samples:
     place = {person: number for number, person in enumerate(people)}
-    paths = [existing_file(root / row.image, name) for row in rows]
+    paths = [existing_file(_inside(root, row.image, name), name) for row in rows]
     return Samples(
         name=name,
         keys=[row.image for row in rows],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ class Jpeg(Purifier):
     """Compress and decompress every image as JPEG (4:2:0; Dziugaite et al. 2016) at `quality` 1 to 95.
 
     Compression itself has no useful gradient: an informed attacker takes that of a differentiable codec (`soft_jpeg`)
-    while the exact codec runs forward.
+    while the exact codec runs forward, or passes it straight through: on images that were JPEG already, rounding
+    leaves the codec's own gradient close to zero.
     """
 
     def __init__(self, quality: int = 75) -> None:
@@ -36,7 +38,11 @@ class Jpeg(Purifier):
         return exact.div_(255)
 
     def adaptive(self) -> Sequence[Surrogate]:
-        return (Surrogate("differentiable codec", _DifferentiableJpeg(self)),)
+        codec = partial(soft_jpeg, quality=self.quality)
+        return (
+            Surrogate("differentiable codec", StraightThrough(self, codec)),
+            Surrogate("straight-through", StraightThrough(self)),
+        )
 
     def extra_repr(self) -> str:
         return f"quality={self.quality}"
@@ -74,23 +80,15 @@ class BitDepth(Purifier):
 
 
 class StraightThrough(nn.Module):
-    """The purifier going forward, the identity going back (BPDA)."""
+    """The purifier going forward; going back `soft` (images to images), or the identity without one (BPDA)."""
 
-    def __init__(self, purifier: Purifier) -> None:
+    def __init__(self, purifier: Purifier, soft: Callable[[Tensor], Tensor] | None = None) -> None:
         super().__init__()
         self.purifier = purifier
-
-    def forward(self, images: Tensor) -> Tensor:
-        return straight_through(images, self.purifier(images))
-
-
-class _DifferentiableJpeg(nn.Module):
-    def __init__(self, purifier: Jpeg) -> None:
-        super().__init__()
-        self.purifier = purifier
+        self.soft = soft
 
     def forward(self, images: Tensor) -> Tensor:
         exact: Tensor = self.purifier(images)
         if not images.requires_grad:
             return exact
-        return straight_through(soft_jpeg(images, self.purifier.quality), exact)
+        return straight_through(images if self.soft is None else self.soft(images), exact)

@@ -23,6 +23,8 @@ class AttributeLoss(Objective):
     negative exp(r) (PromptPAR's loss; Li et al. 2015). Attributes whose truth is neither 0 nor 1 do not count.
     """
 
+    needs = "logits"
+
     ratios: tuple[float, ...] | None = None
     targeted: bool = False
 
@@ -40,6 +42,8 @@ class AttributeMargin(Objective):
 
     A decision is positive when its probability exceeds `threshold`.
     """
+
+    needs = "logits"
 
     threshold: float = 0.5
 

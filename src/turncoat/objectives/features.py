@@ -21,6 +21,8 @@ class OppositeDirection(Objective):
     first gradient is real but which shrinks the descriptor before it turns.
     """
 
+    needs = "embedding"
+
     normalised: bool = True
 
     @property
@@ -41,6 +43,8 @@ class FeatureDistance(Objective):
     Sources: SMA, Bouniot et al. 2020; PIRE, Liu et al. 2019; TMA non-targeted, after Tolias et al. 2019. Its
     gradient is exactly zero at the clean image. Normalised, it equals `OppositeDirection` up to constants.
     """
+
+    needs = "embedding"
 
     normalised: bool = False
 

@@ -20,6 +20,8 @@ class OfLabel(Objective):
     Pseudo-labels serve open-set victims, whose training classes are not those tested (U-turn, IJCV 2023, section 4).
     """
 
+    needs = "logits"
+
     predicted: bool = False
 
     def observe(self, clean: Outputs, truth: Columns) -> Columns:
@@ -90,6 +92,8 @@ class TargetedDLR(OfLabel):
 class Targeted(Objective):
     """Minus the cross-entropy of the class in the truth column `target`."""
 
+    needs = "logits"
+
     def observe(self, clean: Outputs, truth: Columns) -> Columns:  # noqa: ARG002
         return {"target": column(truth, "target")}
 
@@ -108,6 +112,8 @@ class LeastLikely(Targeted):
 @dataclass(frozen=True)
 class LabelSmoothing(Objective):
     """Towards equal probabilities: minus the mean squared distance to 1/K (U-turn's released code, method 4)."""
+
+    needs = "logits"
 
     def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:  # noqa: ARG002
         probabilities = outputs.logits.softmax(1)

@@ -21,6 +21,8 @@ class PairSimilarity(Objective):
     impersonated (the cosine rises); positive exactly when the decision is wrong.
     """
 
+    needs = "embedding"
+
     def observe(self, clean: Outputs, truth: Columns) -> Columns:  # noqa: ARG002
         return {
             "other": unit_descriptor(column(truth, "other")),

@@ -20,6 +20,7 @@ from turncoat.study.verdicts import Verdict
 from turncoat.tasks.metrics.estimate import Estimate
 
 Album = dict[str, object]
+_ALBUM = re.compile(r"pictures/[0-9a-f]+\.json")
 _PICTURE = re.compile(r'"pictures/([0-9a-f]+)\.png"')
 
 
@@ -56,7 +57,7 @@ def _run(folder: Path) -> Run:
         raise ValueError("summary.json holds no rows")
     diagnosis: dict[str, list[dict[str, object]]] = _json(folder / "diagnosis.json")
     versions: dict[str, str] = _json(folder / "versions.json")
-    albums: list[Album] = [_json(folder / name) for name in _json(folder / "pictures.json")]
+    albums: list[Album] = [_json(folder / _album(name)) for name in _json(folder / "pictures.json")]
     names = sorted(set(_PICTURE.findall(json.dumps(albums))))
     return Run(
         study=study,
@@ -71,6 +72,13 @@ def _run(folder: Path) -> Run:
 
 def _json(path: Path) -> Any:  # whatever the file holds: each caller says what it expects
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _album(name: str) -> str:
+    """The name, if it is one that a run writes: a report shows nothing from outside its run."""
+    if not _ALBUM.fullmatch(name):
+        raise ValueError(f"pictures.json names {name!r}, which is no file of a run")
+    return name
 
 
 def _verdict(told: Mapping[str, object]) -> Verdict:

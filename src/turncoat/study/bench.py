@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import turncoat
 from turncoat.core.errors import UserError
@@ -110,17 +111,23 @@ class Bench:
         """Build everything the study names and look at one image, so that mistakes show before the work begins."""
         if not len(self.samples):
             raise UserError(f"{self.samples.name} holds no samples")
-        for cell in self.cells():
-            if cell.spec is not None:
-                make_attack(cell.spec, cell.eps, self.task)
+        attacks = [make_attack(cell.spec, cell.eps, self.task) for cell in self.cells() if cell.spec is not None]
         given = self.victim.predict(self.samples.images([0]))
         self.task.check(self.samples, given)
+        for attack in attacks:
+            if attack.passes[1]:
+                self.victim.require_gradients()
+            needs = getattr(getattr(attack, "objective", None), "needs", None)
+            if needs is not None:
+                getattr(given, needs)
 
     def key(self, cell: Cell, shard: range) -> str:
         """The name of a shard: a hash of all that determines its records."""
         recipe = "" if cell.spec is None else repr(make_attack(cell.spec, cell.eps, self.task))
         parts = [
             turncoat.__version__,
+            torch.__version__,
+            self.spec.source,
             repr(self.task),
             self._digests[shard.start // self.audit.shard],
             self._whole,
@@ -137,7 +144,9 @@ class Bench:
 
     @cached_property
     def _weights(self) -> dict[str, str]:
-        return {name: victim.digest() for name, victim in self.defended.items()}
+        """Of every front, what the deployed victim is and the ways in which it is attacked."""
+        ways = {name: repr([(way.name, way.module) for way, _ in found]) for name, found in self.surrogates.items()}
+        return {name: victim.digest() + ways.get(name, "") for name, victim in self.defended.items()}
 
     @cached_property
     def _digests(self) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from turncoat.data.load import DATASETS
+from turncoat.data.load import DATASETS, Reader
 from turncoat.models.builtin import BUILTIN
 from turncoat.models.load import NETWORKS, SCHEMES
 from turncoat.study.registry import ATTACKS, DEFENSES, TASKS, choose
@@ -34,4 +34,6 @@ def _first_line(entry: object) -> str:
     if isinstance(entry, partial):
         settings = ", ".join(f"{name}={value}" for name, value in entry.keywords.items())
         return f"{_first_line(entry.func)} ({settings})"
+    if isinstance(entry, Reader):
+        return _first_line(entry.resolve())
     return (getattr(entry, "__doc__", None) or "").strip().partition("\n")[0]

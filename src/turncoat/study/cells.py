@@ -9,6 +9,7 @@ from turncoat.study.plan import AttackSpec, Audit, DataSpec, VictimSpec
 
 NONE, OBLIVIOUS, ADAPTIVE = "none", "oblivious", "adaptive"
 CLEAN = "clean"
+CONTROLS = ("noise", "sign_noise")
 
 
 @dataclass(frozen=True)

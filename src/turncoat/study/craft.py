@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -60,10 +61,15 @@ class Crafting:
         return make_attack(cell.spec, cell.eps, task)(
             victim,
             self.images,
-            task.truth(self.bench.samples, self.shard, self.bench.context(victim)),
+            task.truth(self.bench.samples, self.shard, self._known(cell)),
             generator=seeded(cell.seed),
             criterion=None if wasteful else task.criterion,
         )
+
+    def _known(self, cell: Cell) -> Columns:
+        """What the attacker knows of the data set: that of the deployed victim, if he knows of the defence."""
+        deployed = self.bench.defended[cell.defense] if cell.stance == ADAPTIVE else self.bench.victim
+        return self.bench.context(deployed)
 
     def _ignorant(self, cell: Cell) -> AttackResult:
         """Somebody who does not know of the defence attacks the bare victim, and spends the budget to be safe.
@@ -85,7 +91,7 @@ class Crafting:
             if best is None:
                 best = result, judged
                 continue
-            worse = (judged["score"] < best[1]["score"]).nonzero()[:, 0]
+            worse = _more_harm(judged, best[1], self.bench.task.harm).nonzero()[:, 0]
             best = (
                 _merge(best[0], result, worse),
                 {name: values.index_copy(0, worse, judged[name][worse]) for name, values in best[1].items()},
@@ -98,6 +104,16 @@ class Crafting:
         victim = self.bench.defended[cell.defense]
         context = self.bench.context(victim)
         return self.bench.task.judge(victim, result.images, self.bench.samples, self.shard, context)
+
+
+def _more_harm(columns: Columns, others: Columns, harm: Sequence[str]) -> Tensor:
+    """Where `columns` are lower than `others`, the first of the `harm` columns that differs deciding; bool `[N]`."""
+    less = torch.zeros(len(columns[harm[0]]), dtype=torch.bool)
+    tied = ~less
+    for name in harm:
+        less |= tied & (columns[name] < others[name])
+        tied &= columns[name] == others[name]
+    return less
 
 
 def _merge(first: AttackResult, second: AttackResult, where: Tensor) -> AttackResult:

@@ -100,6 +100,9 @@ def _never_informed(mine: Sequence[Line]) -> Found:
     if attacks and all(line.control for line in attacks):
         text = "Only noise was tried: that is a control, not an attack, and no measure of robustness."
         yield _find("warning", mine[0], text)
+    if attacks and not any(line.control for line in attacks):
+        text = "No noise of the same budget was tried beside the attacks: add sign_noise, the control of every audit."
+        yield _find("warning", mine[0], text)
 
 
 def _no_better_than_noise(mine: Sequence[Line]) -> Found:

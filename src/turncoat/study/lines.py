@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from turncoat.study.cells import ADAPTIVE, CLEAN, NONE, OBLIVIOUS
+from turncoat.study.cells import ADAPTIVE, CLEAN, CONTROLS, NONE, OBLIVIOUS
 from turncoat.tasks.metrics.estimate import NOTHING, Estimate
 
 WORST = "worst"
@@ -33,6 +33,7 @@ class Line:
     forwards: int
     backwards: int
     seconds: float
+    noise: bool = False
 
     @property
     def front(self) -> Front:
@@ -62,7 +63,7 @@ class Line:
     @property
     def control(self) -> bool:
         """Whether it is noise, which any attack must beat."""
-        return "noise" in self.attack.lower()
+        return self.noise
 
 
 def lines(rows: Iterable[Mapping[str, object]]) -> list[Line]:
@@ -93,6 +94,7 @@ def _line(row: Mapping[str, object]) -> Line:
         forwards=int(_number(row["forwards"])),
         backwards=int(_number(row["backwards"])),
         seconds=_number(row["seconds"]),
+        noise=bool(row.get("control", str(row["attack"]) in CONTROLS)),
     )
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from turncoat.core.errors import UserError
+from turncoat.study.settings import change, in_lists
 
 
 def budget(value: object) -> object:
@@ -21,6 +22,7 @@ def budget(value: object) -> object:
     return value
 
 
+_Value = TypeVar("_Value")
 Budget = Annotated[float, BeforeValidator(budget), Field(ge=0)]
 RESERVED = ("clean", "worst")  # what the rows without an attack and of the worst of all attacks are called
 
@@ -103,13 +105,7 @@ class Audit(_Strict):
     @classmethod
     def _single(cls, value: object) -> object:
         """One data set or victim may stand without a list."""
-        if not isinstance(value, Mapping):
-            return value
-        plural = ("data", "victims", "defenses", "attacks", "budgets", "seeds")
-        return {
-            key: [item] if key in plural and not isinstance(item, (list, tuple)) else item
-            for key, item in value.items()
-        }
+        return in_lists(value) if isinstance(value, Mapping) else value
 
     @model_validator(mode="after")
     def _tellable(self) -> Self:
@@ -123,9 +119,13 @@ class Audit(_Strict):
             "attacks": [spec.label or spec.name for spec in self.attacks],
         }
         for key, names in labels.items():
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice is not None:
+            if (twice := _twice(names)) is not None:
                 raise ValueError(f"{key} holds {twice!r} twice: give each a label (a victim a name) of its own")
+        numbers = {"seeds": self.seeds, "budgets": self.budgets}
+        numbers |= {f"attacks: budgets of {spec.label or spec.name}": spec.budgets or () for spec in self.attacks}
+        for key, values in numbers.items():
+            if (again := _twice(values)) is not None:
+                raise ValueError(f"{key}: {again} is there twice, leave one out")
         taken = next((name for name in labels["attacks"] if name in RESERVED), None)
         if taken is not None:
             raise ValueError(f"attacks: the label {taken!r} is taken, choose another")
@@ -137,7 +137,7 @@ class Audit(_Strict):
 class Study(_Strict):
     """One or more audits under a name; a file that describes a single audit may leave `audits` out."""
 
-    name: str = Field(pattern=r"^[\w.-]+$")
+    name: str = Field(pattern=r"^\w(\.?[\w-])*\.?$")  # it names a folder: no '..', and no dot or dash in front
     title: str | None = None
     audits: tuple[Audit, ...]
     limit: int | None = Field(default=None, ge=1)
@@ -159,6 +159,19 @@ class Study(_Strict):
             raise ValueError("audits: at least one is needed")
         return self
 
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        """No two audits have rows of the same names."""
+        rows = [
+            (audit.task.name, data.label or data.name, victim.name)
+            for audit in self.audits
+            for data in audit.data
+            for victim in audit.victims
+        ]
+        if (twice := _twice(rows)) is not None:
+            raise ValueError(f"audits: {' of '.join(twice)} is there twice: give the data a label or the victim a name")
+        return self
+
 
 def load_study(path: Path, settings: tuple[str, ...] = ()) -> Study:
     """Read a study from YAML, change it by `key.path=value` settings, and check it.
@@ -175,7 +188,7 @@ def load_study(path: Path, settings: tuple[str, ...] = ()) -> Study:
         raise UserError(f"{path} is not a study: it must be a mapping with name, task, data, victims and attacks")
     document.setdefault("name", path.stem)
     for setting in settings:
-        _change(document, setting)
+        change(document, setting)
     try:
         return Study.model_validate(document)
     except ValidationError as error:
@@ -183,33 +196,9 @@ def load_study(path: Path, settings: tuple[str, ...] = ()) -> Study:
         raise UserError(f"{path}: {'; '.join(parts)}") from None
 
 
-def _change(document: dict[str, JsonValue], setting: str) -> None:
-    """Apply one `key.path=value`; a number in the path is a place in a list."""
-    key, equals, text = setting.partition("=")
-    if not equals or not key:
-        raise UserError(f"--set {setting}: write it as key=value, for example seeds=[0,1,2]")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UserError(f"--set {setting}: {text!r} is not a YAML value") from None
-    *path, last = key.split(".")
-    node: object = document
-    for part in path:
-        node = _inside(node, part, setting)
-    if isinstance(node, dict):
-        node[last] = value
-    elif isinstance(node, list) and last.isdigit() and int(last) < len(node):
-        node[int(last)] = value
-    else:
-        raise UserError(f"--set {setting}: there is no {key} in this study")
-
-
-def _inside(node: object, part: str, setting: str) -> object:
-    if isinstance(node, dict) and part in node:
-        return node[part]
-    if isinstance(node, list) and part.isdigit() and int(part) < len(node):
-        return node[int(part)]
-    raise UserError(f"--set {setting}: there is no {part!r} on the way")
+def _twice(values: Sequence[_Value]) -> _Value | None:
+    """The first that is there more than once."""
+    return next((value for value in values if values.count(value) > 1), None)
 
 
 def _explain(error: ErrorDetails, *, single: bool) -> str:

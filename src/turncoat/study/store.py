@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from turncoat.core.errors import UserError
 from turncoat.core.truth import Columns
 from turncoat.tasks.task import Records
 
@@ -34,7 +35,9 @@ class Store:
         return self.records(key).is_file()
 
     def clear(self) -> None:
-        """Forget everything computed."""
+        """Forget everything computed; UserError for a folder that holds something else than a run."""
+        if self.folder.exists() and not (self.folder / "study.json").is_file() and any(self.folder.iterdir()):
+            raise UserError(f"{self.folder} is not a run: choose another --out")
         for name in ("records", "pictures"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from turncoat.study.cells import CLEAN, OBLIVIOUS, Cell
+from turncoat.study.cells import CLEAN, CONTROLS, OBLIVIOUS, Cell
 from turncoat.study.store import Store
 from turncoat.tasks.metrics.estimate import Estimate
 from turncoat.tasks.task import Records, Task
@@ -17,7 +17,7 @@ Row = dict[str, object]
 
 _WORST = """
 SELECT * EXCLUDE (place, filename) FROM (
-    SELECT *, row_number() OVER (PARTITION BY "index" ORDER BY score, filename) AS place
+    SELECT *, row_number() OVER (PARTITION BY "index" ORDER BY {harm}, filename) AS place
     FROM read_parquet($files, filename = true)
 ) WHERE place = 1 ORDER BY "index"
 """
@@ -40,12 +40,18 @@ def summarise(store: Store, finished: Sequence[Finished]) -> list[Row]:
 
 
 def _rivals(finished: Sequence[Finished]) -> Iterable[list[Finished]]:
-    """Attacks that had the same victim, defence, knowledge, norm and budget; the oblivious ones are left out."""
+    """Attacks that had the same victim, defence, norm and budget.
+
+    Who knows of a defence can do all that somebody who does not know of it does, so the oblivious attacks are among
+    them; a defence that was only ever attacked so has no worst case.
+    """
 
     def group(one: Finished) -> tuple[object, ...]:
-        return (*_front(one.cell), one.cell.stance, norm_of(one.cell), one.cell.eps)
+        return (*_front(one.cell), norm_of(one.cell), one.cell.eps)
 
-    able = [one for one in finished if one.cell.attack != CLEAN and one.cell.stance != OBLIVIOUS]
+    attacked = [one for one in finished if one.cell.attack != CLEAN]
+    informed = {group(one) for one in attacked if one.cell.stance != OBLIVIOUS}
+    able = [one for one in attacked if group(one) in informed]
     places = {id(one): place for place, one in enumerate(finished)}
     first: dict[tuple[object, ...], int] = {}
     for one in able:
@@ -55,12 +61,13 @@ def _rivals(finished: Sequence[Finished]) -> Iterable[list[Finished]]:
 
 
 def _worst(store: Store, group: list[Finished], clean: Mapping[tuple[object, ...], Records]) -> Row:
-    first = group[0]
+    first = next(one for one in group if one.cell.stance != OBLIVIOUS)
+    worst = _WORST.format(harm=", ".join(first.task.harm))
     shards = tuple(key for one in group for key in one.shards)
-    row = _row(store, first, store.query(_WORST, shards), clean[_front(first.cell)])
+    row = _row(store, first, store.query(worst, shards), clean[_front(first.cell)])
     costs = [_cost(store, one) for one in group]
     totals = {name: sum(cost[name] for cost in costs) for name in ("forwards", "backwards", "seconds")}
-    return {**row, "attack": WORST, "seed": None, **totals}
+    return {**row, "attack": WORST, "control": False, "seed": None, **totals}
 
 
 def _row(store: Store, one: Finished, records: Records, clean: Records) -> Row:
@@ -75,6 +82,7 @@ def _row(store: Store, one: Finished, records: Records, clean: Records) -> Row:
         "defense": cell.defense,
         "stance": cell.stance,
         "attack": cell.attack,
+        "control": cell.spec is not None and cell.spec.name in CONTROLS,
         "norm": norm_of(cell),
         "eps": None if math.isinf(cell.eps) else cell.eps,
         "seed": cell.seed,

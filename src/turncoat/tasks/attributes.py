@@ -37,6 +37,7 @@ class AttributeRecognition(Task):
     needs = "logits"
     stops = False
     columns = ("attributes",)
+    harm = ("score", "f1")
 
     @property
     def objective(self) -> AttributeLoss:

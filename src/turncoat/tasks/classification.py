@@ -27,6 +27,7 @@ class Classification(Task):
     headline = "top1"
     needs = "logits"
     columns = ("label",)
+    harm = ("score", "top5")
 
     @property
     def objective(self) -> CrossEntropy:

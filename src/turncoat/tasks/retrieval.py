@@ -37,6 +37,7 @@ class Retrieval(Task):
     cluster = "person"
     columns = ("person",)
     compares = "gallery"
+    harm = ("score", "ap", "cosine_to_clean")
 
     @property
     def objective(self) -> OppositeDirection:

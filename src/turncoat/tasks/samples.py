@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from turncoat.core.errors import UserError
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -31,7 +33,7 @@ class Samples:
     def __post_init__(self) -> None:
         for column, values in self.truth.items():
             if len(values) != len(self.keys):
-                raise ValueError(f"{self.name}: column {column!r} has {len(values)} rows for {len(self.keys)} images")
+                raise UserError(f"{self.name}: column {column!r} has {len(values)} rows for {len(self.keys)} images")
 
     def __len__(self) -> int:
         return len(self.keys)

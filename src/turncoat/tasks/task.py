@@ -30,7 +30,9 @@ class Task(ABC):
     gallery can tell), `margin` an objective that is positive exactly then, for minimum-norm attacks (None: there is
     none). `stops` says that an attack may leave a sample once it is broken. Every judged sample has a `score` in [0,
     1]; its mean is the headline, named `headline`, and a sample whose score is below one half is broken. `cluster`
-    names the column of those that are not independent of each other. `columns` are those that the truth must
+    names the column of those that are not independent of each other. `harm` names the
+    columns that tell which of two attacks did more harm to a sample: the lower, the first that differs deciding.
+    `columns` are those that the truth must
     have, `compares` what the images are compared with, and `needs` the output that the victim must give.
     """
 
@@ -39,6 +41,7 @@ class Task(ABC):
     needs: ClassVar[str]
     stops: ClassVar[bool] = True
     cluster: ClassVar[str | None] = None
+    harm: ClassVar[tuple[str, ...]] = ("score",)
     columns: ClassVar[tuple[str, ...]] = ()
     compares: ClassVar[str | None] = None
 

@@ -39,6 +39,7 @@ class Verification(Task):
     cluster = "person"
     columns = ("same", "fold", "person")
     compares = "second images"
+    harm = ("score", "margin")
 
     @property
     def objective(self) -> PairSimilarity:
@@ -82,6 +83,7 @@ class Verification(Task):
             "same": same,
             "cosine": cosine,
             "threshold": context["threshold"][chosen],
+            "margin": (cosine - context["threshold"][chosen]) * torch.where(same, 1, -1),
             "accepted_at_far": cosine > context["threshold_far"][chosen],
             "score": (accepted == same).double(),
         }
