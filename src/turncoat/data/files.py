@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,14 @@ def existing_file(path: str | Path, what: str) -> Path:
         return file
     trouble = "is a folder, not a file" if file.exists() else "does not exist"
     raise UserError(f"{what}: the file {file.absolute()} {trouble}")
+
+
+def inside(folder: Path, name: str | Path, what: str) -> Path:
+    """`folder / name`, which a list may not send out of the folder; where links lead is the user's affair."""
+    path = folder / name
+    if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):
+        raise UserError(f"{what}: the image {str(name)!r} lies outside the folder {folder}: name images inside it")
+    return path
 
 
 def read_text(path: Path, what: str) -> str:

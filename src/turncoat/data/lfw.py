@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os.path
 from csv import DictReader
 from dataclasses import dataclass
 from pathlib import Path
 
 from turncoat.core.errors import UserError
-from turncoat.data.files import existing_folder, read_text
+from turncoat.data.files import existing_folder, inside, read_text
 from turncoat.data.pair_list import Pair, pair_samples
 from turncoat.tasks.samples import Samples
 
@@ -106,10 +105,8 @@ def _first_folds(rows: list[_Row], folds: int | None, file: Path) -> list[_Row]:
 
 
 def _locate(images: Path, name: str) -> Path:
-    """The path of an image, which the list may not send out of the folder; where links lead is the user's affair."""
-    for path in (images / _person(name) / name, images / name):
-        if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(images)):
-            raise UserError(f"lfw: the image {name!r} lies outside the folder {images}: name images inside it")
+    """The path of an image, nested or flat."""
+    for path in (inside(images, Path(_person(name)) / name, "lfw"), inside(images, name, "lfw")):
         if path.is_file():
             return path
     raise UserError(f"lfw: neither {images / _person(name) / name} nor {images / name} exists; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 from csv import DictReader
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import torch
 
 from turncoat.core.errors import UserError
-from turncoat.data.files import existing_file, existing_folder, natural, read_text
+from turncoat.data.files import existing_file, existing_folder, inside, natural, read_text
 from turncoat.data.images import image_reader
 from turncoat.tasks.samples import Samples
 
@@ -86,13 +85,6 @@ def _require_matches(table: Path, rows: list[_Row], queries: list[_Row], gallery
         )
 
 
-def _inside(root: Path, image: str, name: str) -> Path:
-    """The path of an image, which the table may not send out of the folder; where links lead is the user's affair."""
-    if not Path(os.path.abspath(root / image)).is_relative_to(os.path.abspath(root)):
-        raise UserError(f"{name}: the image {image!r} lies outside the folder {root}: name images inside it")
-    return root / image
-
-
 def _samples(
     name: str,
     rows: list[_Row],
@@ -103,7 +95,7 @@ def _samples(
     against: Samples | None = None,
 ) -> Samples:
     place = {person: number for number, person in enumerate(people)}
-    paths = [existing_file(_inside(root, row.image, name), name) for row in rows]
+    paths = [existing_file(inside(root, row.image, name), name) for row in rows]
     return Samples(
         name=name,
         keys=[row.image for row in rows],
