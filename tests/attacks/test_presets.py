@@ -60,3 +60,8 @@ def test_mistakes_are_told() -> None:
         gradient.pgd(-0.1)
     with pytest.raises(UserError, match="norm is 'linf' or 'l2', not 'l1'"):
         gradient.fgsm(0.1, norm="l1")
+
+
+def test_grey_levels_given_for_pixel_units_are_told() -> None:
+    with pytest.raises(UserError, match="write 8/255"):
+        gradient.pgd(8)

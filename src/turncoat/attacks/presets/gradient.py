@@ -25,9 +25,11 @@ GREY = 1 / 255
 
 
 def ball(eps: float, norm: str = "linf") -> Constraint:
-    """The ball of radius `eps` (pixel units) in the norm `linf` or `l2`."""
+    """The ball of radius `eps` (pixel units) in the norm `linf` or `l2`; UserError for what cannot be meant."""
     if eps < 0:
         raise UserError(f"eps is a length and cannot be {eps}")
+    if norm == "linf" and eps > 1:
+        raise UserError(f"eps={eps:g} is more than a whole image can change: pixels lie in [0, 1], write {eps:g}/255")
     if norm not in ("linf", "l2"):
         raise UserError(f"norm is 'linf' or 'l2', not {norm!r}")
     return Linf(eps) if norm == "linf" else L2(eps)
