@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from turncoat.attacks.presets.gradient import pgd
+from turncoat.core.memory import keep_freed_memory
 from turncoat.core.seeds import seeded
 from turncoat.core.victim import Victim
 from turncoat.data.cifar10 import cifar10
@@ -213,6 +214,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/cifar10_jpg"))
     parser.add_argument("--weights", type=Path, default=Path("../shared/data/cifar10_weights/resnet20-12fca82f.th"))
     chosen = parser.parse_args()
+    keep_freed_memory()  # for every contender alike, as `turncoat` does for itself
     torch.manual_seed(0)
     network, real = resnet20(), chosen.data.is_dir() and chosen.weights.is_file()
     if real:

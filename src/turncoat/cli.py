@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from turncoat.core.errors import UserError
+from turncoat.core.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from turncoat.study.plan import Study
@@ -122,6 +123,7 @@ def _retrain() -> None:
 
 def main() -> None:
     """Run the command; a user's mistake or an unusable file is one line and exit 2, an interruption exit 130."""
+    keep_freed_memory()
     try:
         code = app(prog_name="turncoat", standalone_mode=False)
     except UserError as error:
