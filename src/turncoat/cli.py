@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from turncoat import interrupt
 from turncoat.core.errors import UserError
 from turncoat.core.memory import keep_freed_memory
 
@@ -104,6 +105,7 @@ def _audit(study: Study, root: Path, out: Path | None, *, fresh: bool, dry_run: 
     with progress_bar(sum(len(bench.samples) * len(bench.cells()) for bench in work)) as bar:
 
         def show(tick: Tick) -> None:
+            interrupt.check()
             cell = tick.cell
             what = f"{cell.data}, {cell.defense}, {cell.attack}"
             bar.advance(what, tick.samples, tick.broken, counts=cell.spec is not None and not tick.reused)
@@ -125,7 +127,8 @@ def main() -> None:
     """Run the command; a user's mistake or an unusable file is one line and exit 2, an interruption exit 130."""
     keep_freed_memory()
     try:
-        code = app(prog_name="turncoat", standalone_mode=False)
+        with interrupt.heeded():
+            code = app(prog_name="turncoat", standalone_mode=False)
     except UserError as error:
         typer.echo(f"turncoat: {error}", err=True)
         sys.exit(2)
