@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from turncoat.study.cells import CLEAN, CONTROLS, OBLIVIOUS, Cell
+from turncoat.study.lines import WORST
 from turncoat.study.store import Store
 from turncoat.tasks.metrics.estimate import Estimate
 from turncoat.tasks.task import Records, Task
 
-WORST = "worst"
 Row = dict[str, object]
 
 _WORST = """
