@@ -12,15 +12,19 @@ from turncoat.study.bench import Bench
 from turncoat.study.craft import Crafting
 from turncoat.study.plan import load_study
 from turncoat.study.runner import benches
+from turncoat.study.store import Store
 
 STUDIES = Path(__file__).resolve().parents[1] / "studies"
+
+
+NOWHERE = Store(Path("nowhere"))  # these cells neither write nor read there
 
 
 def clean_figures(bench: Bench) -> dict[str, float]:
     """The metrics of the clean images, shard by shard as a run computes them."""
     bench.check()
     cell = bench.cells()[0]
-    parts = [Crafting(bench, shard).records(cell)[0] for shard in bench.shards()]
+    parts = [Crafting(bench, shard, NOWHERE).records(cell)[0] for shard in bench.shards()]
     records = {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
     assert np.array_equal(records["index"], np.arange(len(bench.samples)))
     return {name: estimate.value for name, estimate in bench.task.metrics(records).items()}

@@ -94,7 +94,8 @@ def _audit(study: Study, root: Path, out: Path | None, *, fresh: bool, dry_run: 
     from turncoat.study.store import Store
 
     folder = out or Path("runs") / study.name
-    store, work = Store(folder), benches(study, root)
+    store = Store(folder)
+    work = benches(study, root, store)
     for bench in work:
         bench.check()
     if dry_run:

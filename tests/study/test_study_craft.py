@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,11 +14,15 @@ from turncoat.study.bench import Bench
 from turncoat.study.cells import ADAPTIVE, OBLIVIOUS, Cell
 from turncoat.study.craft import Crafting
 from turncoat.study.registry import make_attack
+from turncoat.study.store import Store
 
 pytestmark = pytest.mark.usefixtures("in_memory")
 
 EPS = 24 / 255
 PGD = {"name": "pgd", "steps": 3}
+
+
+NOWHERE = Store(Path("nowhere"))  # these cells neither write nor read there
 
 
 def _bench(task: str = "classification", **changes: object) -> Bench:
@@ -33,7 +38,7 @@ def _cell(bench: Bench, defense: str, stance: str) -> Cell:
 def test_the_adaptive_row_keeps_the_worst_of_all_ways_per_sample(task: str) -> None:
     bench = _bench(task, defenses=["dim"])
     shard, cell = bench.shards()[0], _cell(bench, "dim", ADAPTIVE)
-    columns, images = Crafting(bench, shard).records(cell)
+    columns, images = Crafting(bench, shard, NOWHERE).records(cell)
     deployed, clean = bench.defended["dim"], bench.samples.images()
     judge_context = bench.task.context(deployed, bench.samples)
     tried = []
@@ -79,7 +84,7 @@ def test_a_purifier_without_adaptive_attacks_has_no_adaptive_cell() -> None:
 
 def test_oblivious_images_are_made_once_and_judged_by_every_defence() -> None:
     bench = _bench(defenses=["jpeg", "dim", "silent"])
-    crafting, n = Crafting(bench, bench.shards()[0]), 12
+    crafting, n = Crafting(bench, bench.shards()[0], NOWHERE), 12
     with Passes() as first:
         _, images = crafting.records(_cell(bench, "jpeg75", OBLIVIOUS))
     assert first.backwards == 3 * n
@@ -96,7 +101,7 @@ def test_an_oblivious_record_does_not_depend_on_what_was_made_before() -> None:
     """An interrupted run goes on at any cell, and another study has other defences: the record must be the same."""
     bench = _bench(defenses=["jpeg", "dim"])
     cell, shard = _cell(bench, "dim", OBLIVIOUS), bench.shards()[0]
-    alone, together = Crafting(bench, shard), Crafting(bench, shard)
+    alone, together = Crafting(bench, shard, NOWHERE), Crafting(bench, shard, NOWHERE)
     together.records(_cell(bench, "jpeg75", OBLIVIOUS))
     expected, found = alone.records(cell)[0], together.records(cell)[0]
     assert expected.keys() == found.keys()
@@ -108,7 +113,7 @@ def test_oblivious_images_of_another_attack_are_not_taken() -> None:
     cell = _cell(bench, "silent", OBLIVIOUS)
     assert cell.spec is not None
     longer = replace(cell, spec=cell.spec.model_copy(update={"steps": 30}))
-    crafting = Crafting(bench, bench.shards()[0])
+    crafting = Crafting(bench, bench.shards()[0], NOWHERE)
     _, few = crafting.records(cell)
     _, many = crafting.records(longer)
     assert not torch.equal(few, many)
@@ -116,7 +121,7 @@ def test_oblivious_images_of_another_attack_are_not_taken() -> None:
 
 def test_the_oblivious_attacker_spends_the_budget_and_the_other_stops() -> None:
     bench = _bench(defenses=["silent"])
-    crafting = Crafting(bench, bench.shards()[0])
+    crafting = Crafting(bench, bench.shards()[0], NOWHERE)
     stopping, _ = crafting.records(_cell(bench, "none", "none"))
     spending, _ = crafting.records(_cell(bench, "silent", OBLIVIOUS))
     assert (spending["steps"] == 3).all()
@@ -127,13 +132,13 @@ def test_the_oblivious_attacker_spends_the_budget_and_the_other_stops() -> None:
 
 def test_spend_is_as_the_study_says() -> None:
     bench = bench_of(describe(budgets=[EPS], attacks=[{**PGD, "spend": True}], shard=12))
-    columns, _ = Crafting(bench, bench.shards()[0]).records(_cell(bench, "none", "none"))
+    columns, _ = Crafting(bench, bench.shards()[0], NOWHERE).records(_cell(bench, "none", "none"))
     assert (columns["steps"] == 3).all()
 
 
 def test_records_say_how_far_the_images_went() -> None:
     bench = _bench()
-    crafting = Crafting(bench, bench.shards()[0])
+    crafting = Crafting(bench, bench.shards()[0], NOWHERE)
     columns, images = crafting.records(_cell(bench, "none", "none"))
     change = (images - bench.samples.images()).double().flatten(1)
     torch.testing.assert_close(columns["linf"].double(), change.abs().max(1).values)
@@ -146,7 +151,7 @@ def test_records_say_how_far_the_images_went() -> None:
 def test_the_clean_row_is_the_image_itself() -> None:
     bench = _bench(defenses=["dim"])
     (cell,) = [one for one in bench.cells() if one.spec is None and one.defense == "dim"]
-    columns, images = Crafting(bench, bench.shards()[0]).records(cell)
+    columns, images = Crafting(bench, bench.shards()[0], NOWHERE).records(cell)
     assert torch.equal(images, bench.samples.images())
     assert (columns["linf"] == 0).all()
     assert (columns["forwards"] == 1).all()

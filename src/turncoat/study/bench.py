@@ -7,58 +7,60 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch import Tensor
 
 import turncoat
 from turncoat.core.errors import UserError
 from turncoat.core.truth import Columns
 from turncoat.core.victim import Victim
-from turncoat.data.load import load_data
 from turncoat.defenses.purifier import Purifier, Surrogate
 from turncoat.models.victims import load_victim
-from turncoat.study.cells import Cell, cells
+from turncoat.study.cells import Cell, at_home, cells, transferred
+from turncoat.study.dataset import DataSet, under
+from turncoat.study.features import kept
 from turncoat.study.plan import Audit, DataSpec, VictimSpec
 from turncoat.study.registry import make_attack, make_defense, make_task
+from turncoat.tasks.embedding import embed
 from turncoat.tasks.samples import Samples
 from turncoat.tasks.task import Task
-
-_PATHS = ("folder", "csv", "images", "path")
 
 
 @dataclass
 class Bench:
-    """`root` is the folder that relative paths of the study start from; `limit` bounds the samples audited."""
+    """`root` is the folder that relative paths of the study start from.
+
+    `others` are, by name, the benches on which images for this one are made; `features` is the folder where
+    descriptors are kept (None: they are computed anew).
+    """
 
     place: int
     audit: Audit
-    data: DataSpec
+    dataset: DataSet
     spec: VictimSpec
     root: Path
-    limit: int | None = None
+    features: Path | None = None
+    others: dict[str, Bench] = field(default_factory=dict)
     _contexts: dict[Victim, Columns] = field(default_factory=dict)
 
     @cached_property
     def task(self) -> Task:
         return make_task(self.audit.task)
 
-    @cached_property
+    @property
     def samples(self) -> Samples:
-        options = {
-            key: self._path(value) if key in _PATHS and isinstance(value, str) else value
-            for key, value in self.data.options.items()
-        }
-        samples = load_data(self.data.name, **options)
-        if self.limit is None or self.limit >= len(samples):
-            return samples
-        return samples.take(np.linspace(0, len(samples) - 1, self.limit).round().astype(int).tolist())
+        return self.dataset.samples
+
+    @property
+    def data(self) -> DataSpec:
+        return self.dataset.spec
 
     @cached_property
     def victim(self) -> Victim:
         spec = self.spec
-        weights = None if spec.weights is None else self._path(spec.weights)
+        weights = None if spec.weights is None else under(self.root, spec.weights)
         scheme, _, path = spec.source.partition(":")
-        source = f"{scheme}:{self._path(path)}" if scheme in ("onnx", "torchscript") else spec.source
+        source = f"{scheme}:{under(self.root, path)}" if scheme in ("onnx", "torchscript") else spec.source
         return load_victim(
             source,
             weights=weights,
@@ -95,23 +97,38 @@ class Bench:
 
     def cells(self) -> list[Cell]:
         known = [(name, bool(ways)) for name, ways in self.surrogates.items()]
-        return cells(self.place, self.audit, self.data, self.spec, known)
+        own = cells(self.place, self.audit, self.data, self.spec, known)
+        return [cell for cell in own if self._open(cell)] + transferred(self.place, self.audit, self.data, self.spec)
+
+    def _open(self, cell: Cell) -> bool:
+        """Whether an attack can be made here; where images come from elsewhere, a victim need not have gradients."""
+        if self.victim.differentiable or self.audit.transfer is None or cell.spec is None:
+            return True
+        return not make_attack(cell.spec, cell.eps, self.task).passes[1]
 
     def shards(self) -> list[range]:
-        size = self.audit.shard
-        return [range(start, min(start + size, len(self.samples))) for start in range(0, len(self.samples), size)]
+        return self.dataset.shards()
 
     def context(self, victim: Victim) -> Columns:
         """What the task needs of the whole data set under a victim, computed at the first call."""
         if victim not in self._contexts:
-            self._contexts[victim] = self.task.context(victim, self.samples)
+            self._contexts[victim] = self.task.context(victim, self.samples, self._embed)
         return self._contexts[victim]
+
+    def _embed(self, victim: Victim, samples: Samples) -> Tensor:
+        if self.features is None:
+            return embed(victim, samples)
+        mine = samples is self.samples
+        return kept(
+            self.features, victim, samples, "".join(self.dataset.digests) if mine else self.dataset.against_digest
+        )
 
     def check(self) -> None:
         """Build everything the study names and look at one image, so that mistakes show before the work begins."""
         if not len(self.samples):
             raise UserError(f"{self.samples.name} holds no samples")
-        attacks = [make_attack(cell.spec, cell.eps, self.task) for cell in self.cells() if cell.spec is not None]
+        made_here = [cell for cell in self.cells() if cell.spec is not None and not cell.surrogate]
+        attacks = [make_attack(cell.spec, cell.eps, self.task) for cell in made_here if cell.spec is not None]
         given = self.victim.predict(self.samples.images([0]))
         self.task.check(self.samples, given)
         for attack in attacks:
@@ -129,31 +146,28 @@ class Bench:
             torch.__version__,
             self.spec.source,
             repr(self.task),
-            self._digests[shard.start // self.audit.shard],
-            self._whole,
+            self.dataset.digests[shard.start // self.audit.shard],
+            self.dataset.whole,
             self._weights[cell.defense],
             cell.stance,
             recipe,
             repr((cell.eps, cell.seed, cell.spec.spend if cell.spec else None)),
             repr((shard.start, sorted(self.spec.options.items()))),
         ]
+        if cell.spec is not None and cell.spec.roundtrip != "none":
+            parts.append(cell.spec.roundtrip)
+        if cell.surrogate:
+            parts.append(self.others[cell.surrogate].key(at_home(cell), shard))
         return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
 
-    def _path(self, path: str) -> str:
-        return str(self.root / Path(path).expanduser())
+    def gallery_key(self, cell: Cell) -> str:
+        """All that determines how the cell's deployed victim sees a perturbed gallery, but for who was attacked."""
+        recipe = "" if cell.spec is None else repr(make_attack(cell.spec, cell.eps, self.task))
+        version = f"{turncoat.__version__} {torch.__version__}"
+        return "\0".join((version, recipe, str(cell.seed), self._weights[cell.defense], self.dataset.against_digest))
 
     @cached_property
     def _weights(self) -> dict[str, str]:
         """Of every front, what the deployed victim is and the ways in which it is attacked."""
         ways = {name: repr([(way.name, way.module) for way, _ in found]) for name, found in self.surrogates.items()}
         return {name: victim.digest() + ways.get(name, "") for name, victim in self.defended.items()}
-
-    @cached_property
-    def _digests(self) -> list[str]:
-        return [self.samples.take(shard).digest() for shard in self.shards()]
-
-    @cached_property
-    def _whole(self) -> str:
-        """What every sample's result depends on besides itself: the gallery, or all pairs, where there is one."""
-        against = self.samples.against
-        return "" if against is None else against.digest() + "".join(self._digests)

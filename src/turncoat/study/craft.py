@@ -14,30 +14,37 @@ from turncoat.core.seeds import seeded
 from turncoat.core.truth import Columns
 from turncoat.core.victim import Victim
 from turncoat.study.bench import Bench
-from turncoat.study.cells import ADAPTIVE, OBLIVIOUS, Cell
+from turncoat.study.cells import ADAPTIVE, OBLIVIOUS, TRANSFER, Cell, at_home, carried
+from turncoat.study.crafted import load_crafted, save_crafted
+from turncoat.study.gallery import attacked_gallery
 from turncoat.study.plan import AttackSpec
 from turncoat.study.registry import make_attack
+from turncoat.study.roundtrip import through
+from turncoat.study.store import Store
 
 
 class Crafting:
     """The attacks of a bench on one shard; what an oblivious attacker makes is made once for all defences."""
 
-    def __init__(self, bench: Bench, shard: range) -> None:
+    def __init__(self, bench: Bench, shard: range, store: Store) -> None:
         self.bench = bench
         self.shard = shard
+        self.store = store
         self.images = bench.samples.images(shard)
         self._oblivious: tuple[tuple[AttackSpec | None, float, int], AttackResult] | None = None
 
-    def records(self, cell: Cell) -> tuple[Columns, Tensor]:
+    def records(self, cell: Cell) -> tuple[dict[str, Tensor], Tensor]:
         """The columns of a cell's records on this shard, and the images they are about."""
         if cell.spec is None:
-            result = _untouched(self.images)
-            judged = self._judge(cell, result)
+            result, judged = self._judged(cell, _untouched(self.images), None)
         elif cell.stance == ADAPTIVE:
             result, judged = self._worst(cell)
+        elif cell.stance == OBLIVIOUS:
+            result, judged = self._judged(cell, self._ignorant(cell), self.bench.victim)
+        elif cell.stance == TRANSFER:
+            result, judged = self._judged(cell, self._foreign(cell), self.bench.others[cell.surrogate].victim)
         else:
-            result = self._ignorant(cell) if cell.stance == OBLIVIOUS else self._attack(cell, self.bench.victim)
-            judged = self._judge(cell, result)
+            result, judged = self._judged(cell, self._at_home(cell), self.bench.victim)
         change = result.images - self.images
         columns = {
             "index": torch.tensor(self.shard),
@@ -57,7 +64,9 @@ class Crafting:
         if cell.spec is None:
             raise ValueError("a clean cell has no attack")
         task = self.bench.task
-        wasteful = spend or (not task.stops if cell.spec.spend is None else cell.spec.spend)
+        if task.perturbs == "gallery":
+            return _untouched(self.images)
+        wasteful = spend or self._spends(cell)
         return make_attack(cell.spec, cell.eps, task)(
             victim,
             self.images,
@@ -82,12 +91,33 @@ class Crafting:
             self._oblivious = made, self._attack(cell, self.bench.victim, spend=True)
         return self._oblivious[1]
 
+    def _at_home(self, cell: Cell) -> AttackResult:
+        """The attack on the bare victim, its images kept where other victims are to be judged on them."""
+        result = self._attack(cell, self.bench.victim)
+        if carried(self.bench.audit, cell) and self._spends(cell):
+            save_crafted(self.store, self.bench.key(cell, self.shard), result)
+        return result
+
+    def _foreign(self, cell: Cell) -> AttackResult:
+        """What was made on the surrogate, spending the whole budget, or is made there now."""
+        bench, home = self.bench.others[cell.surrogate], at_home(cell)
+        key = bench.key(home, self.shard) + ("" if self._spends(home) else "-spent")
+        found = load_crafted(self.store, key)
+        if found is None:
+            found = Crafting(bench, self.shard, self.store)._attack(home, bench.victim, spend=True)
+            save_crafted(self.store, key, found)
+        return found
+
+    def _spends(self, cell: Cell) -> bool:
+        """Whether the attack goes on after a sample is broken."""
+        told = cell.spec.spend if cell.spec is not None else None
+        return not self.bench.task.stops if told is None else told
+
     def _worst(self, cell: Cell) -> tuple[AttackResult, Columns]:
         """Attack through every way the defence declares, and keep what harms the deployed victim most, per sample."""
         best: tuple[AttackResult, Columns] | None = None
         for way, victim in self.bench.surrogates[cell.defense]:
-            result = self._attack(cell, victim, spend=not way.exact)
-            judged = self._judge(cell, result)
+            result, judged = self._judged(cell, self._attack(cell, victim, spend=not way.exact), victim)
             if best is None:
                 best = result, judged
                 continue
@@ -100,10 +130,17 @@ class Crafting:
             raise ValueError(f"{cell.defense} declares no adaptive attack")
         return best
 
-    def _judge(self, cell: Cell, result: AttackResult) -> Columns:
-        victim = self.bench.defended[cell.defense]
-        context = self.bench.context(victim)
-        return self.bench.task.judge(victim, result.images, self.bench.samples, self.shard, context)
+    def _judged(self, cell: Cell, made: AttackResult, attacked: Victim | None) -> tuple[AttackResult, Columns]:
+        """What the deployed victim makes of the images, after their round trip; `attacked` is who they were made on."""
+        victim, task = self.bench.defended[cell.defense], self.bench.task
+        context, result = self.bench.context(victim), made
+        if cell.spec is not None:
+            result = replace(made, images=through(made.images, cell.spec.roundtrip))
+        if attacked is not None and task.perturbs != "query":
+            gallery = attacked_gallery(self.bench, cell, attacked, self.store)
+            context = {**context, "gallery": gallery.descriptors}
+            result = gallery.charged(result, self.shard, len(self.bench.samples))
+        return result, task.judge(victim, result.images, self.bench.samples, self.shard, context)
 
 
 def _more_harm(columns: Columns, others: Columns, harm: Sequence[str]) -> Tensor:

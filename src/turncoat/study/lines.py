@@ -34,6 +34,9 @@ class Line:
     backwards: int
     seconds: float
     noise: bool = False
+    surrogate: str = ""
+    threat: str = ""
+    left_out: int = 0
 
     @property
     def front(self) -> Front:
@@ -95,6 +98,9 @@ def _line(row: Mapping[str, object]) -> Line:
         backwards=int(_number(row["backwards"])),
         seconds=_number(row["seconds"]),
         noise=bool(row.get("control", str(row["attack"]) in CONTROLS)),
+        surrogate=str(row.get("surrogate", "")),
+        threat=str(row.get("threat", "")),
+        left_out=int(_number(row.get("left_out", 0))),
     )
 
 

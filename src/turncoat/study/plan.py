@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, V
 from pydantic_core import ErrorDetails
 
 from turncoat.core.errors import UserError
+from turncoat.study.roundtrip import RoundTrip
 from turncoat.study.settings import change, in_lists
 
 
@@ -65,13 +66,15 @@ class AttackSpec(_Named):
     """One of the presets, with its options.
 
     `budgets` replaces those of the audit; `objective` names another intention; `spend` lets the attack go on after a
-    sample is broken; `label` is what the report calls it.
+    sample is broken; `roundtrip` saves and reloads the images before they are judged, and adds a clean row that went
+    the same way; `label` is what the report calls it.
     """
 
     label: str | None = None
     objective: str | None = None
     budgets: tuple[Budget, ...] | None = None
     spend: bool | None = None
+    roundtrip: RoundTrip = "none"
 
 
 class VictimSpec(_Strict):
@@ -89,6 +92,25 @@ class VictimSpec(_Strict):
     options: dict[str, JsonValue] = {}
 
 
+class TransferSpec(_Strict):
+    """Which victims are attacked with images made on which others.
+
+    `surrogates` and `targets` are names of the audit's victims, all of them where left out; `ensembles` are surrogates
+    made of several. Of the attacks, by label, and budgets of the audit, those named here are carried over, or all.
+    """
+
+    surrogates: tuple[str, ...] | None = None
+    ensembles: dict[str, tuple[str, ...]] = {}
+    targets: tuple[str, ...] | None = None
+    attacks: tuple[str, ...] | None = None
+    budgets: tuple[Budget, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _everything(cls, value: object) -> object:
+        return {} if value is True else value
+
+
 class Audit(_Strict):
     """One task: every victim on every data set, behind nothing and behind every defence, under every attack."""
 
@@ -100,6 +122,7 @@ class Audit(_Strict):
     budgets: tuple[Budget, ...] = ()
     seeds: tuple[int, ...] = (0,)
     shard: int = Field(default=128, ge=1)
+    transfer: TransferSpec | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -133,6 +156,26 @@ class Audit(_Strict):
             raise ValueError("budgets: none are given, for example budgets: [8/255]")
         return self
 
+    @model_validator(mode="after")
+    def _carried_over(self) -> Self:
+        """The transfer names victims and attacks that are there."""
+        if self.transfer is None:
+            return self
+        victims = [spec.name for spec in self.victims]
+        attacks = [spec.label or spec.name for spec in self.attacks]
+        members = [name for names in self.transfer.ensembles.values() for name in names]
+        wanted = [*(self.transfer.surrogates or ()), *(self.transfer.targets or ()), *members]
+        for key, names, known in (("victim", wanted, victims), ("attack", self.transfer.attacks or (), attacks)):
+            strange = next((name for name in names if name not in known), None)
+            if strange is not None:
+                raise ValueError(f"transfer: there is no {key} {strange!r}; there are {', '.join(known)}")
+        taken = next((name for name in self.transfer.ensembles if name in victims), None)
+        if taken is not None:
+            raise ValueError(f"transfer: the ensemble {taken!r} has the name of a victim, choose another")
+        if len(self.victims) + len(self.transfer.ensembles) < 2:
+            raise ValueError("transfer: two victims at least are needed, one to craft on and another to score on")
+        return self
+
 
 class Study(_Strict):
     """One or more audits under a name; a file that describes a single audit may leave `audits` out."""
@@ -142,6 +185,7 @@ class Study(_Strict):
     audits: tuple[Audit, ...]
     limit: int | None = Field(default=None, ge=1)
     pictures: int = Field(default=6, ge=0)
+    features: int = Field(default=256, ge=0)
     backend: Literal["process"] = "process"
 
     @model_validator(mode="before")

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from turncoat.attacks.attack import Attack
 from turncoat.attacks.presets import features, gradient
+from turncoat.attacks.saved import Saved
 from turncoat.core.errors import UserError
 from turncoat.core.objective import Objective
 from turncoat.defenses.purifier import Purifier
@@ -46,6 +47,7 @@ ATTACKS: Mapping[str, Callable[..., Attack]] = {
     "noise": gradient.noise,
     "pgd": gradient.pgd,
     "pire": features.pire,
+    "saved": Saved,
     "sma": features.sma,
     "sign_noise": partial(gradient.noise, sign=True),
     "tma": features.tma,

@@ -10,12 +10,14 @@ from pathlib import Path
 from turncoat.study.bench import Bench
 from turncoat.study.cells import CLEAN, Cell
 from turncoat.study.craft import Crafting
+from turncoat.study.dataset import DataSet
 from turncoat.study.diagnosis import write_diagnosis
 from turncoat.study.pictures import keep_pictures, pictured, write_index
-from turncoat.study.plan import Study
+from turncoat.study.plan import Audit, Study, VictimSpec
 from turncoat.study.store import Store
 from turncoat.study.summary import Finished, Row, summarise
 from turncoat.study.versions import versions
+from turncoat.tasks.task import FEATURE
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,30 @@ class Tick:
     reused: bool
 
 
-def benches(study: Study, root: Path) -> list[Bench]:
-    """One bench for each victim on each data set of each audit."""
+def benches(study: Study, root: Path, store: Store | None = None) -> list[Bench]:
+    """One bench for each victim on each data set of each audit; with a store, descriptors are kept there."""
+    features = None if store is None else store.folder / "descriptors"
     return [
-        Bench(place, audit, data, victim, root, study.limit)
+        bench
         for place, audit in enumerate(study.audits)
         for data in audit.data
-        for victim in audit.victims
+        for bench in _together(place, audit, DataSet(data, root, study.limit, audit.shard), root, features)
     ]
+
+
+def _together(place: int, audit: Audit, dataset: DataSet, root: Path, features: Path | None) -> list[Bench]:
+    """The benches of one data set, each knowing those whose images it may be judged on."""
+    alone = {spec.name: Bench(place, audit, dataset, spec, root, features) for spec in audit.victims}
+    others: dict[str, Bench] = dict(alone)
+    for name, members in (audit.transfer.ensembles if audit.transfer else {}).items():
+        from turncoat.study.ensemble import EnsembleBench
+
+        spec = VictimSpec(name=name, source="ensemble:" + "+".join(members))
+        chosen = tuple(alone[member] for member in members)
+        others[name] = EnsembleBench(place, audit, dataset, spec, root, features, members=chosen)
+    for bench in alone.values():
+        bench.others = others
+    return list(alone.values())
 
 
 def run(
@@ -51,7 +69,7 @@ def run(
     store.write_bytes("study.json", (study.model_dump_json(indent=1) + "\n").encode())
     finished: list[Finished] = []
     for bench in work:
-        for done in _run_bench(bench, store, study.pictures):
+        for done in _run_bench(bench, store, study):
             tick(done)
         finished += [
             Finished(cell, bench.task, tuple(bench.key(cell, shard) for shard in bench.shards()))
@@ -65,7 +83,7 @@ def run(
     return rows
 
 
-def _run_bench(bench: Bench, store: Store, pictures: int) -> Iterator[Tick]:
+def _run_bench(bench: Bench, store: Store, study: Study) -> Iterator[Tick]:
     for shard in bench.shards():
         crafting: Crafting | None = None
         for cell in bench.cells():
@@ -73,12 +91,15 @@ def _run_bench(bench: Bench, store: Store, pictures: int) -> Iterator[Tick]:
             if store.has(key):
                 yield Tick(cell, len(shard), 0, reused=True)
                 continue
-            crafting = crafting or Crafting(bench, shard)
+            crafting = crafting or Crafting(bench, shard, store)
             start = time.perf_counter()
             columns, images = crafting.records(cell)
             seconds = time.perf_counter() - start
-            if pictures and pictured(bench, cell, shard):
-                keep_pictures(bench, cell, shard, columns=columns, images=images, store=store, count=pictures)
+            feature = columns.pop(FEATURE, None)
+            if feature is not None and shard.start < study.features:
+                store.write_features(key, feature[: study.features - shard.start])
+            if study.pictures and pictured(bench, cell, shard):
+                keep_pictures(bench, cell, shard, columns=columns, images=images, store=store, count=study.pictures)
             store.write_shard(key, columns, [bench.samples.keys[row] for row in shard], seconds)
             broken = 0 if cell.attack == CLEAN else int((columns["score"] < 0.5).sum())
             yield Tick(cell, len(shard), broken, reused=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -38,7 +39,7 @@ class Store:
         """Forget everything computed; UserError for a folder that holds something else than a run."""
         if self.folder.exists() and not (self.folder / "study.json").is_file() and any(self.folder.iterdir()):
             raise UserError(f"{self.folder} is not a run: choose another --out")
-        for name in ("records", "pictures"):
+        for name in ("records", "pictures", "features", "descriptors", "crafted", "learned"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def write_shard(self, key: str, columns: Columns, keys: Sequence[str], seconds: float) -> None:
@@ -52,6 +53,16 @@ class Store:
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         pq.write_table(table, partial)
         os.replace(partial, path)
+
+    def write_features(self, key: str, features: Tensor) -> None:
+        """Keep what the victim made of the first samples of a shard, float32 `[N, D]`, for pictures of it."""
+        self.write_array(f"features/{key}.npy", features)
+
+    def features(self, keys: Sequence[str]) -> NDArray[np.float32]:
+        """What was kept of several shards, in the order of the samples, as far as something was kept."""
+        paths = [self.folder / f"features/{key}.npy" for key in keys]
+        kept = [np.load(path, allow_pickle=False) for path in paths if path.is_file()]
+        return np.concatenate(kept) if kept else np.zeros((0, 0), dtype=np.float32)
 
     def read(self, keys: Sequence[str]) -> Records:
         """The records of several shards, in the order of the samples."""
@@ -78,6 +89,12 @@ class Store:
 
     def remove(self, name: str) -> None:
         (self.folder / name).unlink(missing_ok=True)
+
+    def write_array(self, name: str, values: Tensor) -> None:
+        """Write float32 values as a .npy file."""
+        file = io.BytesIO()
+        np.save(file, values.detach().cpu().float().numpy())
+        self.write_bytes(name, file.getvalue())
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all."""

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from turncoat.study.cells import CLEAN, CONTROLS, OBLIVIOUS, Cell
+import numpy as np
+
+from turncoat.study.cells import CLEAN, CONTROLS, OBLIVIOUS, SAVED, Cell
 from turncoat.study.lines import WORST
 from turncoat.study.store import Store
 from turncoat.tasks.metrics.estimate import Estimate
@@ -49,7 +51,7 @@ def _rivals(finished: Sequence[Finished]) -> Iterable[list[Finished]]:
     def group(one: Finished) -> tuple[object, ...]:
         return (*_front(one.cell), norm_of(one.cell), one.cell.eps)
 
-    attacked = [one for one in finished if one.cell.attack != CLEAN]
+    attacked = [one for one in finished if one.cell.spec and one.cell.spec.name != SAVED and not one.cell.surrogate]
     informed = {group(one) for one in attacked if one.cell.stance != OBLIVIOUS}
     able = [one for one in attacked if group(one) in informed]
     places = {id(one): place for place, one in enumerate(finished)}
@@ -81,12 +83,15 @@ def _row(store: Store, one: Finished, records: Records, clean: Records) -> Row:
         "victim": cell.victim,
         "defense": cell.defense,
         "stance": cell.stance,
+        "surrogate": cell.surrogate,
+        "threat": one.task.threat,
         "attack": cell.attack,
         "control": cell.spec is not None and cell.spec.name in CONTROLS,
         "norm": norm_of(cell),
         "eps": None if math.isinf(cell.eps) else cell.eps,
         "seed": cell.seed,
         "n": len(records["index"]),
+        "left_out": int(np.isnan(records["score"].astype(np.float64)).sum()),
         "metrics": {name: _plain(estimate) for name, estimate in metrics.items()},
         **_cost(store, one),
     }

@@ -13,7 +13,6 @@ from turncoat.core.truth import Columns, column
 from turncoat.core.victim import Victim
 from turncoat.tasks.attributes import AttributeRecognition
 from turncoat.tasks.classification import Classification
-from turncoat.tasks.metrics.relations import by_person
 from turncoat.tasks.retrieval import Retrieval
 from turncoat.tasks.samples import Samples
 from turncoat.tasks.task import Task
@@ -110,14 +109,7 @@ def _ranked(cosines: Tensor, marks: Tensor, samples: Samples) -> list[Told]:
 
 def _marks(task: Retrieval, asked: Asked, gallery: int) -> Tensor:
     """0 wrong, 1 right, 2 junk for each query and gallery row, by the rules the metrics use."""
-    against = asked.samples.against.truth if asked.samples.against is not None else {}
-    cameras = task.junk == "same-camera"
-    related = by_person(
-        asked.truth("person"),
-        column(against, "person"),
-        query_camera=asked.truth("camera") if cameras else None,
-        gallery_camera=column(against, "camera") if cameras else None,
-    )
+    related = task.relations(asked.samples, asked.rows)
     marks = torch.zeros(len(asked.rows), gallery, dtype=torch.int64)
     marks[related.query, related.row] = torch.where(related.good, 1, 2)
     marks[:, related.dropped] = 2

@@ -16,7 +16,7 @@ from turncoat.objectives.labels import CrossEntropy, LogitMargin
 from turncoat.tasks.metrics.classification import top_k_correct
 from turncoat.tasks.metrics.estimate import Estimate
 from turncoat.tasks.samples import Samples
-from turncoat.tasks.task import Records, Task
+from turncoat.tasks.task import FEATURE, Records, Task
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Classification(Task):
         rows: Sequence[int],
         context: Columns,  # noqa: ARG002
     ) -> Columns:
-        logits = victim.predict(images).logits.cpu()
+        seen = victim.predict(images)
+        logits = seen.logits.cpu()
         label = column(samples.truth, "label")[list(rows)]
         return {
             "label": label,
@@ -66,6 +67,7 @@ class Classification(Task):
             "confidence": logits.softmax(1).amax(1),
             "score": top_k_correct(logits, label, 1).double(),
             "top5": top_k_correct(logits, label, 5).double(),
+            **({FEATURE: seen.embedding.cpu()} if "embedding" in seen.given else {}),
         }
 
     def metrics(self, records: Records) -> dict[str, Estimate]:

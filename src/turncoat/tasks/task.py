@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,18 @@ from turncoat.core.objective import Objective
 from turncoat.core.outputs import Outputs
 from turncoat.core.truth import Columns, column
 from turncoat.core.victim import Victim
+from turncoat.tasks.embedding import embed
 from turncoat.tasks.metrics.estimate import Estimate, clustered_rate
 from turncoat.tasks.samples import Samples
 
 Records = Mapping[str, NDArray[np.generic]]
 """Columns of per-sample records, in the order of the samples."""
+
+FEATURE = "feature"
+"""The column in which a task hands on the embedding of what it judged; it is kept apart from the records."""
+
+Embed = Callable[[Victim, Samples], Tensor]
+"""Gives the unit descriptors `[N, D]` of samples, computed or remembered."""
 
 
 class Task(ABC):
@@ -44,6 +51,7 @@ class Task(ABC):
     harm: ClassVar[tuple[str, ...]] = ("score",)
     columns: ClassVar[tuple[str, ...]] = ()
     compares: ClassVar[str | None] = None
+    perturbs: Literal["query", "gallery", "both"] = "query"
 
     @property
     @abstractmethod
@@ -65,7 +73,12 @@ class Task(ABC):
             column(samples.truth, name)
         getattr(outputs, self.needs)
 
-    def context(self, victim: Victim, samples: Samples) -> Columns:  # noqa: ARG002
+    @property
+    def threat(self) -> str:
+        """What the attacker changes, and what stays clean."""
+        return "every image is perturbed on its own"
+
+    def context(self, victim: Victim, samples: Samples, embed: Embed = embed) -> Columns:  # noqa: ARG002
         """What takes the whole data set under this victim: gallery descriptors, thresholds."""
         return {}
 

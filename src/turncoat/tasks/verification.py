@@ -15,11 +15,11 @@ from turncoat.core.truth import Columns, column
 from turncoat.core.victim import Victim
 from turncoat.objectives.criteria import PairMistaken
 from turncoat.objectives.pairs import PairSimilarity
+from turncoat.tasks.embedding import embed
 from turncoat.tasks.metrics import verification as formulas
 from turncoat.tasks.metrics.estimate import Estimate, bootstrap
-from turncoat.tasks.retrieval import embed
 from turncoat.tasks.samples import Samples
-from turncoat.tasks.task import Records, Task
+from turncoat.tasks.task import Embed, Records, Task
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,11 @@ class Verification(Task):
     def margin(self) -> PairSimilarity:
         return PairSimilarity()
 
-    def context(self, victim: Victim, samples: Samples) -> Columns:
+    @property
+    def threat(self) -> str:
+        return "the first image of each pair is perturbed, the second is clean"
+
+    def context(self, victim: Victim, samples: Samples, embed: Embed = embed) -> Columns:
         """`other` `[N, D]`: descriptors of the second images; the two thresholds `[N]` of each pair's fold."""
         if samples.against is None:
             raise UserError(f"{samples.name} has no second images: verification needs pairs")

@@ -10,9 +10,10 @@ import torch
 from turncoat.data.street import sets
 from turncoat.models.builtin import BUILTIN, weights_file
 from turncoat.tasks.samples import Samples
-from turncoat.training.fit import Progress, Schedule, fit
-from turncoat.training.natural import Natural
+from turncoat.training.fit import Progress, fit
+from turncoat.training.recipes.natural import Natural
 from turncoat.training.save import save_weights
+from turncoat.training.schedule import Schedule
 
 SCHEDULES = {
     "street_classification": Schedule(epochs=16),

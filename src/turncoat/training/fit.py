@@ -2,40 +2,86 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from turncoat.core.errors import UserError
 from turncoat.core.seeds import seeded
+from turncoat.core.victim import Passes
 from turncoat.tasks.samples import Samples
-from turncoat.training.recipe import Recipe
+from turncoat.training.batches import Batches, Rows, augmented, mixed
+from turncoat.training.optimiser import make_optimiser, set_rate
+from turncoat.training.passes import metered
+from turncoat.training.recipe import Loss, Recipe, Turn
+from turncoat.training.schedule import Schedule
 
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast: AdamW under one cycle of the rate; images flipped, and shifted by up to `shift` pixels."""
-
-    epochs: int = 10
-    batch: int = 64
-    lr: float = 4e-3
-    decay: float = 1e-2
-    flip: bool = True
-    shift: int = 4
+PAIRED = 4  # images of each class in a batch of a recipe that compares them
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What the loop reports after every epoch."""
+    """What the loop reports after every epoch: mean losses over it, the passes so far, and what share is done.
+
+    With a budget of passes nobody knows the number of epochs beforehand, and `epochs` is None.
+    """
 
     epoch: int
-    epochs: int
+    epochs: int | None
     loss: float
+    parts: Mapping[str, float]
+    passes: Passes
+    share: float
+    seconds: float
+
+    @property
+    def left(self) -> float:
+        """Seconds still to go, if it goes on like this."""
+        return self.seconds * (1 - self.share) / self.share if self.share else float("inf")
+
+
+@dataclass
+class Training:
+    """A training under way: with the weights and the optimiser's memory, all that the next step depends on."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    recipe: Recipe
+    schedule: Schedule
+    seed: int
+    turns: int
+    passes: Passes
+    epoch: int = 0
+    step: int = 0
+    last: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def share(self) -> float:
+        """How much of the training is done, from 0 to 1."""
+        if self.schedule.budget is None:
+            return self.step / (self.schedule.epochs * self.turns)
+        return min(1.0, (self.passes.forwards + self.passes.backwards) / self.schedule.budget)
+
+    def advance(self, batch: Mapping[str, Tensor], place: int, backward: Callable[[Tensor], None]) -> Loss:
+        """One step of the optimiser; its randomness follows from the seed and the step alone."""
+        share, generator = self.share, seeded(mixed(self.seed, "step", self.step))
+        torch.manual_seed(mixed(self.seed, "dropout", self.step))
+        rate = set_rate(self.optimiser, self.schedule.lr * self.schedule.pace(share))
+        seen = {**batch, "images": augmented(batch["images"], self.schedule, generator)}
+        loss = self.recipe(self.network, seen, Turn(self.step, place, generator, self.last))
+        if not bool(loss.total.isfinite()):
+            raise UserError(f"the loss is {loss.total.item()} at step {self.step}, learning rate {rate:.2g}")
+        self.optimiser.zero_grad()
+        backward(loss.total * self.schedule.warmth(share))
+        self.optimiser.step()
+        self.last = {name: float(value.detach()) for name, value in loss.parts.items()}
+        self.step += 1
+        return loss
 
 
 def fit(
@@ -46,88 +92,55 @@ def fit(
     *,
     seed: int,
     report: Callable[[Progress], None] = lambda _: None,
+    tick: Callable[[], None] = lambda: None,
 ) -> nn.Module:
     """Train `network` (images in [0, 1] to outputs by kind) by `recipe`.
 
-    The same seed and machine give the same weights. Raises UserError when the loss is no longer a number.
+    The same seed and machine give the same weights. `report` is called after every epoch, `tick` after every step.
+    Raises UserError when the loss is no longer a number.
     """
     from accelerate import Accelerator
 
     if not len(samples):
         raise UserError(f"{samples.name} has no samples to train on")
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
-    generator = seeded(seed)
-    loader: DataLoader[dict[str, Tensor]] = DataLoader(
-        _Rows(samples),
-        batch_size=schedule.batch,
-        shuffle=True,
-        drop_last=len(samples) > schedule.batch,
-        generator=generator,
-    )
-    optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.lr, weight_decay=schedule.decay)
-    turns = schedule.epochs * len(loader)
-    cycle = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda turn: _one_cycle(turn / max(turns, 1)))
-    network, optimiser, loader = accelerator.prepare(network, optimiser, loader)
-    with torch.random.fork_rng():  # dropout draws from the global state: it is put back afterwards
-        torch.manual_seed(seed)
-        step = 0
-        for epoch in range(schedule.epochs):
-            network.train()
-            total = 0.0
-            for batch in _augmented(loader, schedule, generator):
-                loss = recipe(network, batch, step)
-                if not bool(loss.total.isfinite()):
-                    raise UserError(
-                        f"the loss is {loss.total.item()} at step {step}, learning rate {cycle.get_last_lr()[0]:.2g}"
-                    )
-                optimiser.zero_grad()
-                accelerator.backward(loss.total)
-                optimiser.step()
-                cycle.step()
-                total += float(loss.total.detach())
-                step += 1
-            report(Progress(epoch + 1, schedule.epochs, total / len(loader)))
-    trained: nn.Module = accelerator.unwrap_model(network)
-    return trained.eval()
+    usual = PAIRED if getattr(recipe, "pairs", False) else 0
+    images = usual if schedule.images is None else schedule.images
+    batches = Batches(samples, schedule.batch, seed=seed, images=images)
+    loader: DataLoader[dict[str, Tensor]] = DataLoader(Rows(samples), batch_sampler=batches)
+    # channels last: a tenth faster on a CPU, and what the attacks would turn it to anyway
+    bare: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    prepared, optimiser, loader = accelerator.prepare(bare, make_optimiser(bare, schedule), loader)
+    began = time.monotonic()
+    with torch.random.fork_rng(), metered(bare) as passes:  # dropout draws from the global state: it is put back
+        training = Training(prepared, optimiser, recipe, schedule, seed, len(loader), passes)
+        while training.share < 1:
+            batches.epoch = training.epoch
+            loss, parts = _epoch(training, loader, accelerator.backward, tick)
+            known = schedule.epochs if schedule.budget is None else None
+            seconds = time.monotonic() - began
+            spent = Passes(passes.forwards, passes.backwards)
+            report(Progress(training.epoch, known, loss, parts, spent, training.share, seconds))
+    return bare.eval()
 
 
-class _Rows(Dataset[dict[str, Tensor]]):
-    """Samples as rows of uint8 image and truth."""
-
-    def __init__(self, samples: Samples) -> None:
-        self.samples = samples
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, row: int) -> dict[str, Tensor]:
-        truth = {name: values[row] for name, values in self.samples.truth.items()}
-        return {"images": self.samples.read(row), **truth}
-
-
-def _augmented(
-    loader: DataLoader[dict[str, Tensor]], schedule: Schedule, generator: torch.Generator
-) -> Iterator[dict[str, Tensor]]:
-    """Batches with float images, each flipped with probability one half and moved by up to `shift` pixels."""
-    for batch in loader:
-        images = batch["images"].float() / 255
-        if schedule.flip:
-            turned = torch.rand(len(images), generator=generator).to(images.device) < 0.5
-            images = torch.where(turned[:, None, None, None], images.flip(-1), images)
-        if schedule.shift:
-            images = _shifted(images, schedule.shift, generator)
-        yield {**batch, "images": images}
-
-
-def _shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    height, width = images.shape[-2:]
-    padded = F.pad(images, (most,) * 4, mode="replicate")
-    corners = torch.randint(2 * most + 1, (len(images), 2), generator=generator).tolist()
-    pairs = zip(padded, corners, strict=True)
-    return torch.stack([image[:, top : top + height, left : left + width] for image, (top, left) in pairs])
-
-
-def _one_cycle(share: float) -> float:
-    """The learning rate's factor: up in the first fifth, then down by half a cosine (Smith and Topin 2019)."""
-    rise = 0.2
-    return 0.05 + 0.95 * share / rise if share < rise else 0.5 * (1 + math.cos(math.pi * (share - rise) / (1 - rise)))
+def _epoch(
+    training: Training,
+    loader: DataLoader[dict[str, Tensor]],
+    backward: Callable[[Tensor], None],
+    tick: Callable[[], None],
+) -> tuple[float, dict[str, float]]:
+    """One epoch, or what is left of the budget; the mean loss, and the means of its parts where they occurred."""
+    training.network.train()
+    totals: list[float] = []
+    parts: dict[str, list[float]] = defaultdict(list)
+    for place, batch in enumerate(loader):
+        loss = training.advance(batch, place, backward)
+        totals.append(float(loss.total.detach()))
+        for name, value in training.last.items():
+            parts[name].append(value)
+        tick()
+        if training.share >= 1:
+            break
+    training.epoch += 1
+    return sum(totals) / len(totals), {name: sum(values) / len(values) for name, values in parts.items()}

@@ -55,13 +55,18 @@ def sma(
     )
 
 
-def pire(eps: float, *, norm: str = "linf", steps: int = 20, lr: float = 0.1) -> GradientAttack:
-    """PIRE (Liu et al. 2019) as U-turn's article runs it: Adam, `lr` grey levels, uniform start, raw descriptor."""
-    return GradientAttack(FeatureDistance(), ball(eps, norm), Adam(lr * GREY), steps=steps, start=Uniform())
+def pire(eps: float, *, norm: str = "linf", steps: int | None = None, lr: float = 0.1) -> GradientAttack:
+    """PIRE (Liu et al. 2019) as U-turn's article runs it: Adam, `lr` grey levels, uniform start, raw descriptor.
+
+    Steps are U-turn's, 20 at 16/255. Adam moves about `lr` grey levels a step, so the article's 0.1 travels two of
+    them in 20 steps; lr=1 is the fair setting.
+    """
+    count = grey_steps(eps) if steps is None else steps
+    return GradientAttack(FeatureDistance(), ball(eps, norm), Adam(lr * GREY), steps=count, start=Uniform())
 
 
-def tma(eps: float, *, norm: str = "linf", steps: int = 20, lr: float = 0.1) -> GradientAttack:
+def tma(eps: float, *, norm: str = "linf", steps: int | None = None, lr: float = 0.1) -> GradientAttack:
     """TMA non-targeted (after Tolias et al. 2019): PIRE on the normalised descriptor."""
-    return GradientAttack(
-        FeatureDistance(normalised=True), ball(eps, norm), Adam(lr * GREY), steps=steps, start=Uniform()
-    )
+    count = grey_steps(eps) if steps is None else steps
+    objective = FeatureDistance(normalised=True)
+    return GradientAttack(objective, ball(eps, norm), Adam(lr * GREY), steps=count, start=Uniform())
