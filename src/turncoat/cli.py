@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path | None, typer.Option("--out", help="Where the run goes; runs/NAME by default.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Change the study: key.path=value. May be repeated.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Change the file: key.path=value. May be repeated.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Audit at most this many samples per data set.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget what an earlier run has computed.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the cells and the estimated cost; run nothing.")]
@@ -65,6 +65,35 @@ def demo(
 
 
 @app.command()
+def harden(
+    plan: Annotated[Path | None, typer.Argument(help="A YAML file; the built-in training if left out.")] = None,
+    recipe: Annotated[str | None, typer.Option("--recipe", help="How to train; see `turncoat list recipes`.")] = None,
+    network: Annotated[str | None, typer.Option("--network", help="What to train, for example timm:resnet18.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="What to train on; see `turncoat list datasets`.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="runs/train/NAME.safetensors by default.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1)] = None,
+    settings: Set = None,
+) -> None:
+    """Train a network, on clean images or so that it is harder to break."""
+    from turncoat.report.training import training_line
+    from turncoat.study.harden import harden as train
+    from turncoat.study.training import load_training
+
+    given = {"seed": seed, "schedule.epochs": epochs}
+    changes = [*(settings or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+    work = load_training(plan, recipe=recipe, network=network, data=data, settings=changes)
+    root = Path.cwd() if plan is None else plan.resolve().parent
+    target = out or Path("runs") / "train" / f"{work.name}.safetensors"
+    try:
+        train(work, root, target, report=lambda at: typer.echo(training_line(at)), tick=interrupt.check)
+    except KeyboardInterrupt:
+        typer.echo("turncoat: stopped; nothing was written", err=True)
+        raise SystemExit(INTERRUPTED) from None
+    typer.echo(f"weights: {target}\naccount: {target.with_suffix('.json')}")
+
+
+@app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a run.")],
     tables: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown instead.")] = False,
@@ -78,7 +107,7 @@ def report(
 
 
 @app.command("list")
-def list_(kind: Annotated[str, typer.Argument(help="attacks, defenses, models, datasets or tasks")]) -> None:
+def list_(kind: Annotated[str, typer.Argument(help="attacks, defenses, models, datasets, recipes or tasks")]) -> None:
     """What there is."""
     from turncoat.study.catalogue import catalogue
 

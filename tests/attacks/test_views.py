@@ -81,8 +81,8 @@ def test_a_fixed_view_is_compared_with_itself_and_a_random_one_with_the_plain_im
     lens = Lens(victim, FeatureDistance(), Linf(0.1), None, views, False)
     batch = lens.observe(images, {}, spread(seeded(0), images))
     looks = [images, images.flip(-1), F.avg_pool2d(images, 2), images]
-    for reference, seen in zip(batch.references, looks, strict=True):
-        torch.testing.assert_close(reference["clean"], victim.predict(seen).embedding)
+    for view, seen in zip(views, looks, strict=True):
+        torch.testing.assert_close(batch.references[view.anchor]["clean"], victim.predict(seen).embedding)
     assert victim.passes.forwards == (5 + 5 + 5) + 4 * 5
     assert batch.objective_clean.abs().max() < 1e-20
 

@@ -110,7 +110,8 @@ def slopes_by_differences(lens: Lens, batch: Batch, images: Tensor, width: float
         sides = []
         for sign in (1, -1):
             values = []
-            for view, reference in zip(lens.views, batch.references, strict=True):
+            for view in lens.views:
+                reference = batch.references[view.anchor]
                 generators = [seeded(11 + place) for _ in range(pixels)]
                 seen = lens.victim(view(image + sign * nudges, generators))
                 values.append(lens.objective(seen, {name: value[index] for name, value in reference.items()}))

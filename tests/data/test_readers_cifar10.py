@@ -121,7 +121,7 @@ def test_only_the_names_an_array_needs_are_known(tmp_path: Path, name: str) -> N
 
 def test_an_array_of_objects_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "test_batch", {"data": np.array([None, "x"], dtype=object)})
-    with pytest.raises(UserError, match="only bytes"):
+    with pytest.raises(UserError, match="only numbers"):
         load_arrays(path)
 
 

@@ -142,3 +142,20 @@ def test_a_published_network_reaches_its_known_figures_on_viper(real_data: Path)
     rank = found.argmax(1)
     assert (rank == 0).mean() == pytest.approx(0.556, abs=0.007)
     assert (1 / (rank + 1)).mean() == pytest.approx(0.647, abs=0.002)
+
+
+def test_a_training_split_holds_everybody_with_labels_and_no_gallery(tmp_path: Path) -> None:
+    samples = reid_csv(plant(tmp_path), subset=["north", "south"], split="train")
+    assert shown(samples) == [("p10", 1, 0), ("p10", 2, 1), ("p9", 2, 2), ("p9", 3, 3), ("p1", 0, 4)]
+    assert samples.truth["label"].tolist() == [2, 2, 1, 1, 0]
+    assert samples.against is None
+
+
+def test_each_of_several_subsets_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no rows of subset 'east'; it has north, south"):
+        reid_csv(plant(tmp_path), subset=["north", "east"])
+
+
+def test_a_split_is_test_or_train(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="split is 'all'"):
+        reid_csv(plant(tmp_path), split="all")  # type: ignore[arg-type]

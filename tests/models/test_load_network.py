@@ -99,7 +99,7 @@ def test_torchscript_has_gradients_and_a_fingerprint_of_its_code(tmp_path: Path)
     [
         ("resnet20", {}, "cannot tell what network 'resnet20' is: name it as one of turncoat:..."),
         ("keras:resnet", {}, "cannot tell"),
-        ("turncoat:resnet18", {}, "no network 'resnet18'; it has mobilefacenet"),
+        ("turncoat:resnet18", {}, "no network 'resnet18'; it has gem, mobilefacenet"),
         ("turncoat:small_reid", {}, "classes"),
         ("turncoat:resnet20", {"options": {"depth": 3}}, "depth"),
         ("torchscript:absent.pt", {}, "no TorchScript file at absent.pt"),

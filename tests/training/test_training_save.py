@@ -55,6 +55,7 @@ def test_a_crash_leaves_the_weights_of_before(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(KeyboardInterrupt):
         save_weights(_network(), path)
     assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["w.safetensors"]
 
 
 def test_every_built_in_victim_can_be_trained_again() -> None:

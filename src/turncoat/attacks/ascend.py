@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from turncoat.attacks.best import Best, Meter
-from turncoat.attacks.lens import Batch, Lens
+from turncoat.attacks.lens import Batch, Lens, looks
 from turncoat.attacks.starts import Start, Zero
 from turncoat.attacks.steps import Move, Step
 from turncoat.attacks.views import Plain, View
@@ -36,14 +36,14 @@ class GradientAttack:
     start: Start = field(default_factory=Zero)
     restarts: int = 1
     views: Sequence[View] = (Plain(),)
+    last: bool = False
 
     @property
     def passes(self) -> tuple[int, int]:
         """The most forward and backward passes that one sample can cost."""
-        looks = self.restarts * (self.steps + 1)
-        views = len(self.views)
-        plain = 0 if any(isinstance(view, Plain) for view in self.views) else 1
-        return views + 1 + looks * (views + plain), self.restarts * self.steps * views
+        judged, climbed = looks(self.views)
+        forwards = judged + self.restarts * (self.steps * climbed + judged)
+        return forwards, self.restarts * self.steps * len(self.views)
 
     def __call__(
         self,
@@ -67,6 +67,7 @@ class GradientAttack:
             start=self.start,
             restarts=self.restarts,
             views=self.views,
+            last=self.last,
             criterion=criterion,
             generator=generator,
             active_set=active_set,
@@ -87,6 +88,7 @@ def ascend(
     start: Start | None = None,
     restarts: int = 1,
     views: Sequence[View] = (Plain(),),
+    last: bool = False,
     criterion: Criterion | None = None,
     active_set: bool = True,
     bits: int | None = 8,
@@ -94,8 +96,8 @@ def ascend(
     """Raise `objective` inside `constraint` for `steps` steps from each of `restarts` starts; keep the best per sample.
 
     The arguments shared by all attacks are described at `Attack`. With a criterion a sample is finished at its first
-    broken iterate. The gradient is the mean over `views`; the fixed ones (the plain image, if all are random) judge
-    the iterates.
+    broken iterate. The gradient is the mean over `views`; their anchors (the plain image, for all that only lend their
+    gradient) judge the iterates. `last` keeps the last iterate of a sample instead of its best.
     """
     victim.require_gradients()
     if not views:
@@ -112,14 +114,14 @@ def ascend(
     result = batch.untouched()
     result.forwards.fill_(meter.read(len(images))[0])
     if constraint.shared:
-        climb = _climb(lens, batch, step, steps, start or Zero(), active_set=False)
+        climb = _climb(lens, batch, step, steps, start or Zero(), active_set=False, last=last)
         result = replace(climb, forwards=climb.forwards + result.forwards)
     for _ in range(0 if constraint.shared else restarts):
         unbroken = torch.ones_like(result.forwards, dtype=torch.bool) if result.success is None else ~result.success
         left = unbroken.nonzero()[:, 0]
         if not len(left):
             break
-        climb = _climb(lens, batch.take(left), step, steps, start or Zero(), active_set)
+        climb = _climb(lens, batch.take(left), step, steps, start or Zero(), active_set=active_set, last=last)
         result = result.better_of(climb, left)
     untouched = result.objective == -math.inf
     reached = torch.where(untouched, result.objective_clean, result.objective)
@@ -127,9 +129,11 @@ def ascend(
 
 
 @torch.enable_grad()
-def _climb(lens: Lens, batch: Batch, step: Step, steps: int, start: Start, active_set: bool) -> AttackResult:
+def _climb(
+    lens: Lens, batch: Batch, step: Step, steps: int, start: Start, *, active_set: bool, last: bool
+) -> AttackResult:
     """One ascent from one start; the rows of what it returns are those of `batch`."""
-    best = Best(batch, shared=lens.constraint.shared)
+    best = Best(batch, shared=lens.constraint.shared, last=last)
     live = torch.arange(len(batch.images), device=batch.images.device)
     meter = Meter(lens.victim)
     variable = start(batch.images, lens.constraint, batch.generators).contiguous(memory_format=torch.channels_last)

@@ -11,11 +11,12 @@ from turncoat.core.victim import Victim
 
 
 class Best:
-    """The best iterate of every sample so far and what it has cost; a finished sample does not change any more."""
+    """The best iterate of every sample so far, or the `last`, and its cost; a finished sample changes no more."""
 
-    def __init__(self, batch: Batch, *, shared: bool) -> None:
+    def __init__(self, batch: Batch, *, shared: bool, last: bool = False) -> None:
         self.kept = batch.untouched()
         self.shared = shared
+        self.last = last
         self.finished = torch.zeros_like(self.kept.forwards, dtype=torch.bool)
 
     def see(self, live: Tensor, images: Tensor, value: Tensor, broken: Tensor | None) -> None:
@@ -24,7 +25,9 @@ class Best:
         Of equals the later one is kept: on an overconfident victim the loss is 0 to rounding all the way.
         """
         kept = self.kept
-        if self.shared:
+        if self.last:
+            better = ~self.finished[live]
+        elif self.shared:
             better = (value.nanmean() > kept.objective[live].nanmean()).expand(len(live))
         else:
             better = value >= kept.objective[live]

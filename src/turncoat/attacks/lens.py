@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -25,7 +27,7 @@ class Batch:
     """Samples under attack with all that belongs to them, row by row."""
 
     images: Tensor
-    references: tuple[Columns, ...]  # one per view
+    references: dict[View, Columns]  # one per anchor
     verdict: Columns
     generators: list[torch.Generator]
     objective_clean: Tensor
@@ -34,7 +36,7 @@ class Batch:
     def take(self, index: Tensor) -> Batch:
         return Batch(
             self.images[index],
-            tuple(rows(reference, index) for reference in self.references),
+            {anchor: rows(reference, index) for anchor, reference in self.references.items()},
             rows(self.verdict, index),
             [self.generators[place] for place in index.tolist()],
             self.objective_clean[index],
@@ -66,18 +68,21 @@ class Lens:
     views: tuple[View, ...]
     round: bool
 
+    @cached_property
+    def anchors(self) -> tuple[View, ...]:
+        """What the views stand for, each once: through these the iterates are judged."""
+        return tuple(dict.fromkeys(view.anchor for view in self.views))
+
     @torch.no_grad()
     def observe(self, images: Tensor, truth: Columns, generators: list[torch.Generator]) -> Batch:
-        """Look at the clean images once; a fixed view has its own reference, a random one that of the plain image."""
+        """Look at the clean images once, plainly and through every anchor; a view's reference is its anchor's."""
         plain = self.victim(images)
-        seen = [
-            plain if view.random or isinstance(view, Plain) else self.victim(view(images, generators))
-            for view in self.views
-        ]
-        references = tuple(self.objective.observe(outputs, truth) for outputs in seen)
-        looks = list(zip(self.views, seen, references, strict=True))
-        judged = [look for look in looks if not look[0].random] or looks[:1]
-        clean = _mean([self.objective(outputs, reference) for _, outputs, reference in judged])
+        looks = {
+            anchor: plain if isinstance(anchor, Plain) else self.victim(anchor(images, generators))
+            for anchor in self.anchors
+        }
+        references = {anchor: self.objective.observe(outputs, truth) for anchor, outputs in looks.items()}
+        clean = _mean([self.objective(outputs, references[anchor]) for anchor, outputs in looks.items()])
         verdict = self.criterion.observe(plain, truth) if self.criterion else {}
         broken = self.criterion(plain, verdict) if self.criterion else None
         return Batch(images, references, verdict, generators, clean, broken)
@@ -89,30 +94,35 @@ class Lens:
 
     def look(self, batch: Batch, images: Tensor, *, differentiate: bool) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Objective `[N]`, verdict `[N]` and, if asked for, the gradient with respect to the images."""
-        plain: Outputs | None = None
-        judged, slopes = [], []
-        for view, reference in zip(self.views, batch.references, strict=True):
-            if view.random and not differentiate:
-                continue
-            with torch.set_grad_enabled(differentiate):
-                leaf = images.detach().requires_grad_(differentiate)
+        seen: dict[View, Outputs] = {}
+        values: dict[View, Tensor] = {}
+        slopes = []
+        for view in self.views if differentiate else ():
+            with torch.enable_grad():
+                leaf = images.detach().requires_grad_()
                 outputs = self.victim(view(leaf, batch.generators))
-                value = self.objective(outputs, reference)
-            if differentiate and not value.requires_grad:
+                value = self.objective(outputs, batch.references[view.anchor])
+            if not value.requires_grad:
                 raise UserError(f"{self.victim.name} gives no gradients: something in it or before it cuts the graph")
-            if differentiate:
-                slopes.append(torch.autograd.grad(value.sum(), leaf)[0])
-            if not view.random:
-                judged.append(value.detach())
-            if isinstance(view, Plain):
-                plain = outputs.detach()
+            slopes.append(torch.autograd.grad(value.sum(), leaf)[0])
+            if view == view.anchor:
+                seen[view], values[view] = outputs.detach(), value.detach()
         with torch.no_grad():
-            if plain is None and (self.criterion or not judged):
-                plain = self.victim(images.detach())
-            if plain is not None and not judged:
-                judged.append(self.objective(plain, batch.references[0]))
-            broken = self.criterion(plain, batch.verdict) if self.criterion and plain is not None else None
-        return _mean(judged), broken, _mean(slopes) if slopes else None
+            for view in (*self.anchors, *([Plain()] if self.criterion else [])):
+                if view not in seen:
+                    seen[view] = self.victim(view(images.detach(), batch.generators))
+            for anchor in self.anchors:
+                if anchor not in values:
+                    values[anchor] = self.objective(seen[anchor], batch.references[anchor])
+            broken = self.criterion(seen[Plain()], batch.verdict) if self.criterion else None
+        judged = _mean([values[anchor] for anchor in self.anchors])
+        return judged, broken, _mean(slopes) if slopes else None
+
+
+def looks(views: Sequence[View]) -> tuple[int, int]:
+    """The most looks at an image, plainly and through `views`: when it is only judged, and when a gradient is taken."""
+    judges = {view.anchor for view in views} | {Plain()}
+    return len(judges), len(views) + len(judges - set(views))
 
 
 def _mean(parts: list[Tensor]) -> Tensor:

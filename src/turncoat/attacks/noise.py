@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from turncoat.attacks.once import once
 from turncoat.core.constraint import Constraint
 from turncoat.core.criterion import Criterion
-from turncoat.core.levels import on_levels
 from turncoat.core.objective import Objective
 from turncoat.core.result import AttackResult
 from turncoat.core.seeds import spread, uniform
@@ -31,7 +31,6 @@ class NoiseAttack:
         """The most forward and backward passes that one sample can cost."""
         return 2, 0
 
-    @torch.no_grad()
     def __call__(
         self,
         victim: Victim,
@@ -43,25 +42,12 @@ class NoiseAttack:
         active_set: bool = True,  # noqa: ARG002
         bits: int | None = 8,
     ) -> AttackResult:
-        columns = as_columns(truth)
-        clean = victim(images)
-        reference = self.objective.observe(clean, columns)
-        verdict = criterion.observe(clean, columns) if criterion else {}
         generators = spread(generator, images)
-        if self.sign:
-            variable = self.constraint.project(images, uniform(images, generators).sign() * self.size)
-        else:
-            variable = self.constraint.start(images, generators)
-        noisy = self.constraint.apply(images, variable)
-        noisy = self.constraint.quantise(images, noisy) if on_levels(bits) else noisy
-        seen = victim(noisy)
-        nothing = torch.zeros(len(images), dtype=torch.int64, device=images.device)
-        return AttackResult(
-            images=noisy,
-            success=criterion(seen, verdict) if criterion else None,
-            objective_clean=self.objective(clean, reference),
-            objective=self.objective(seen, reference),
-            forwards=nothing + 2,
-            backwards=nothing,
-            steps_used=nothing.clone(),
-        )
+
+        def variable(clean: Tensor) -> Tensor:
+            if self.sign:
+                return self.constraint.project(clean, uniform(clean, generators).sign() * self.size)
+            return self.constraint.start(clean, generators)
+
+        columns = as_columns(truth)
+        return once(victim, images, columns, self.objective, self.constraint, variable, criterion=criterion, bits=bits)

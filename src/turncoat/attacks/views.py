@@ -12,10 +12,15 @@ from torch.nn import functional as F
 
 
 class View(Protocol):
-    """A differentiable map from images to images; a `random` one draws row i from generator i, anew at every step."""
+    """A differentiable map from images to images; a random one draws row i from generator i, anew at every step.
+
+    `anchor` is the fixed view that it stands for: itself, if the image is to be broken as seen through this view;
+    another, usually the plain image, if the view only lends its gradient. An objective compares what is seen with the
+    clean image seen through the anchor, and the iterates are judged through the anchors alone.
+    """
 
     @property
-    def random(self) -> bool: ...
+    def anchor(self) -> View: ...
 
     def __call__(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor: ...
 
@@ -24,7 +29,9 @@ class View(Protocol):
 class Plain:
     """The image itself."""
 
-    random = False
+    @property
+    def anchor(self) -> View:
+        return self
 
     def __call__(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:  # noqa: ARG002
         return images
@@ -34,7 +41,9 @@ class Plain:
 class Mirror:
     """The image flipped left to right."""
 
-    random = False
+    @property
+    def anchor(self) -> View:
+        return self
 
     def __call__(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:  # noqa: ARG002
         return images.flip(-1)
@@ -42,13 +51,53 @@ class Mirror:
 
 @dataclass(frozen=True)
 class Scale:
-    """The image resized by `factor` (bilinear), for victims that take any size."""
+    """The image resized by `factor` (bilinear), for victims that take any size.
+
+    With `adjoint=False` the gradient is not the derivative of the resizing: the gradient at the other scale is itself
+    resized back, bilinearly, as U-turn's article does (Zheng et al., IJCV 2023, alg. 2). A plain mean over scales then
+    gives each the same say, while the derivative weighs a scale by about the square of its factor.
+    """
 
     factor: float
-    random = False
+    adjoint: bool = True
+
+    @property
+    def anchor(self) -> View:
+        return self
 
     def __call__(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:  # noqa: ARG002
-        return F.interpolate(images, scale_factor=self.factor, mode="bilinear", align_corners=False)
+        if self.adjoint:
+            return F.interpolate(images, scale_factor=self.factor, mode="bilinear", align_corners=False)
+        resized: Tensor = _ResizedBack.apply(images, self.factor)  # type: ignore[no-untyped-call]
+        return resized
+
+
+class _ResizedBack(torch.autograd.Function):
+    """Bilinear resizing whose backward pass resizes the gradient bilinearly to the size of the input."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, images: Tensor, factor: float) -> Tensor:
+        ctx.size = images.shape[-2:]  # type: ignore[attr-defined]
+        return F.interpolate(images, scale_factor=factor, mode="bilinear", align_corners=False)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
+        size = ctx.size  # type: ignore[attr-defined]
+        return F.interpolate(gradients[0], size=size, mode="bilinear", align_corners=False), None
+
+
+@dataclass(frozen=True)
+class Dimmed:
+    """The image times `factor`, for scale invariance with factors 1/2, 1/4 ... (Lin et al. 2020, sec. 3.3)."""
+
+    factor: float
+
+    @property
+    def anchor(self) -> View:
+        return Plain()
+
+    def __call__(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:  # noqa: ARG002
+        return images * self.factor
 
 
 @dataclass(frozen=True)
@@ -57,7 +106,10 @@ class ResizeAndPad:
 
     least: float = 0.9
     probability: float = 0.7
-    random = True
+
+    @property
+    def anchor(self) -> View:
+        return Plain()
 
     def __call__(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         pairs = zip(images, generators, strict=True)
@@ -73,3 +125,28 @@ class ResizeAndPad:
         resized = F.interpolate(image[None], size=small, mode="bilinear", align_corners=False)[0]
         above, before = round(top * (height - small[0])), round(left * (width - small[1]))
         return F.pad(resized, (before, width - small[1] - before, above, height - small[0] - above))
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One view after the other, the first one first; it stands for the chain of what its parts stand for."""
+
+    parts: tuple[View, ...]
+
+    @property
+    def anchor(self) -> View:
+        return chained(*(part.anchor for part in self.parts))
+
+    def __call__(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        for part in self.parts:
+            images = part(images, generators)
+        return images
+
+
+def chained(*parts: View) -> View:
+    """The views one after the other, in the shortest form, so that equal chains are equal."""
+    flat = [inner for part in parts for inner in (part.parts if isinstance(part, Chain) else (part,))]
+    left = tuple(part for part in flat if not isinstance(part, Plain))
+    if not left:
+        return Plain()
+    return left[0] if len(left) == 1 else Chain(left)

@@ -18,7 +18,7 @@ class Objective(ABC):
     `observe` sees the clean outputs once and keeps what it needs as a dict of tensors indexed by sample; calling the
     objective with outputs and that reference gives float `[N]`. Objectives add, and scale by a number. `flat` says that
     the gradient vanishes at the clean image, so that an attack must not start there; `needs` names the kind of output
-    it reads, where it reads one.
+    it reads, where it reads one; `wants` names columns of truth that a task makes only for those who ask.
     """
 
     needs: ClassVar[str | None] = None
@@ -26,6 +26,10 @@ class Objective(ABC):
     @property
     def flat(self) -> bool:
         return False
+
+    @property
+    def wants(self) -> tuple[str, ...]:
+        return ()
 
     def observe(self, clean: Outputs, truth: Columns) -> Columns:  # noqa: ARG002
         return {}
@@ -51,6 +55,10 @@ class Weighted(Objective):
     @property
     def flat(self) -> bool:
         return all(term.flat for _, term in self.terms)
+
+    @property
+    def wants(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for _, term in self.terms for name in term.wants))
 
     def observe(self, clean: Outputs, truth: Columns) -> Columns:
         return {

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from turncoat.core.errors import UserError
-from turncoat.core.outputs import KINDS, Outputs, concatenate
+from turncoat.core.outputs import Outputs, concatenate
+from turncoat.core.reader import Fusion, Reader
 
 
 @dataclass
@@ -31,8 +31,9 @@ class Victim:
     budget always means pixels. The network is taken over: it goes to eval mode and its parameters stop asking for
     gradients. `reads` says what a bare tensor means (one of logits, embedding, similarity, maps); a network that
     returns a dict names its own. `taps` reads inner layers by name: `{"embedding": "layer4"}` reads the layer's output,
-    `{"embedding": "fc:in"}` its input; what a tap reads is flattened to `[N, D]`. `passes` counts per image, whoever
-    calls.
+    `{"embedding": "fc:in"}` its input; what a tap reads is flattened to `[N, D]`, or with `:mean` at the end averaged
+    over the positions of its maps. A `fusion` makes one answer of several looks at the prepared image (mirrored, at
+    several scales). `passes` counts how often an image went through the network, whoever calls.
     """
 
     def __init__(
@@ -46,10 +47,8 @@ class Victim:
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         purifier: nn.Module | None = None,
+        fusion: Fusion | None = None,
     ) -> None:
-        for kind in (*(taps or {}), *([reads] if reads else [])):
-            if kind not in KINDS:
-                raise UserError(f"a victim reads {', '.join(KINDS)}; {kind!r} is none of them")
         if bool(mean) != bool(std):
             raise UserError("normalisation needs both mean and std (one number per channel), or neither")
         if not all(map(math.isfinite, (*(mean or ()), *(std or ())))) or any(spread <= 0 for spread in std or ()):
@@ -63,8 +62,14 @@ class Victim:
         self.mean = tuple(mean or ())
         self.std = tuple(std or ())
         self.purifier = purifier.eval().requires_grad_(False) if purifier is not None else None
+        self.fusion = fusion.eval().requires_grad_(False) if fusion is not None else None
         self.passes = Passes()
-        self._tapped = {kind: self._layer(path) for kind, path in self.taps.items()}
+        self._look = Reader(self.network, self.name, reads, self.taps)
+
+    @property
+    def views(self) -> int:
+        """How often one image goes through the network in one call."""
+        return 1 if self.fusion is None else self.fusion.views
 
     @property
     def differentiable(self) -> bool:
@@ -82,15 +87,32 @@ class Victim:
         """The same network with `purifier` (images to images) in front of it, counting passes of its own."""
         front = purifier if self.purifier is None else nn.Sequential(purifier, self.purifier)
         label = getattr(purifier, "name", type(purifier).__name__)
+        return self._sibling(f"{self.name} behind {label}", self.taps, front, self.fusion)
+
+    def reading(self, layer: str | None = None, *, fused: bool = True) -> Victim:
+        """The same victim with the embedding read at another place, for attacks on another layer than the ranked one.
+
+        `layer` is a path as in `taps`; its maps are averaged over their positions, `[N, C, H, W]` to `[N, C]`. None
+        means the network's own embedding. It is seen in the same fused looks as before, but without a whitening, or
+        with `fused=False` in the plain look alone. Passes count on this victim's counter.
+        """
+        taps = self.taps if layer is None else {**self.taps, "embedding": f"{layer.removesuffix(':mean')}:mean"}
+        fusion = self.fusion.elsewhere() if self.fusion is not None and fused else None
+        other = self._sibling(self.name, taps, self.purifier, fusion)
+        other.passes = self.passes
+        return other
+
+    def _sibling(self, name: str, taps: Mapping[str, str], purifier: nn.Module | None, fusion: Fusion | None) -> Victim:
         return Victim(
             self.network,
-            name=f"{self.name} behind {label}",
+            name=name,
             reads=self.reads,
-            taps=self.taps,
+            taps=taps,
             size=self.size,
             mean=self.mean,
             std=self.std,
-            purifier=front,
+            purifier=purifier,
+            fusion=fusion,
         )
 
     def __call__(self, images: Tensor) -> Outputs:
@@ -98,13 +120,11 @@ class Victim:
             raise UserError(
                 f"{self.name} takes float images [N, C, H, W] in [0, 1], but got {images.dtype} {tuple(images.shape)}"
             )
-        self.passes.forwards += len(images)
+        self.passes.forwards += len(images) * self.views
         seen = self._prepare(images)
         if seen.requires_grad:
             seen.register_hook(self._count_backward)
-        with _listen(self._tapped) as heard:
-            raw = self.network(seen)
-        return Outputs({**self._named(raw), **{kind: value.flatten(1) for kind, value in heard.items()}}, self.name)
+        return Outputs(self._look(seen) if self.fusion is None else self.fusion(self._look, seen), self.name)
 
     @torch.no_grad()
     def predict(self, images: Tensor, *, batch: int = 128) -> Outputs:
@@ -112,11 +132,11 @@ class Victim:
         return concatenate([self(part) for part in images.split(batch)])
 
     def digest(self) -> str:
-        """A hash of all that decides the outputs: architecture, weights, buffers, input settings, purifier."""
+        """A hash of all that decides the outputs: architecture, weights, buffers, input settings, purifier, fusion."""
         state = hashlib.blake2b(digest_size=16)
         settings = (self.reads, sorted(self.taps.items()), self.size, self.mean, self.std)
         state.update(repr(settings).encode())
-        for module in (self.network, self.purifier):
+        for module in (self.network, self.purifier, *([self.fusion] if self.fusion is not None else [])):
             state.update(repr(module).encode())
             for key, value in module.state_dict().items() if module is not None else ():
                 state.update(
@@ -136,44 +156,4 @@ class Victim:
         return seen * 1  # a tensor of our own, so that the hook below never sits on the caller's
 
     def _count_backward(self, gradient: Tensor) -> None:
-        self.passes.backwards += len(gradient)
-
-    def _named(self, raw: object) -> dict[str, Tensor]:
-        if isinstance(raw, Tensor):
-            if self.reads is None:
-                if self.taps:
-                    return {}
-                raise UserError(
-                    f"{self.name} returns a bare tensor: say what it is with reads='logits' or reads='embedding'"
-                )
-            return {self.reads: raw}
-        if isinstance(raw, Mapping) and all(kind in KINDS for kind in raw):
-            return dict(raw)
-        raise UserError(f"{self.name} returns {type(raw).__name__}: a tensor or a dict of {', '.join(KINDS)} is needed")
-
-    def _layer(self, path: str) -> tuple[nn.Module, bool]:
-        layer, _, side = path.partition(":")
-        modules = dict(self.network.named_modules())
-        if layer not in modules or side not in ("", "in"):
-            known = ", ".join(name for name in modules if name)[:200]
-            raise UserError(f"{self.name} has no layer {path!r} to tap; it has {known}")
-        return modules[layer], side == "in"
-
-
-@contextmanager
-def _listen(tapped: Mapping[str, tuple[nn.Module, bool]]) -> Iterator[dict[str, Tensor]]:
-    """Collect what the tapped layers pass on, with hooks that are gone afterwards."""
-    heard: dict[str, Tensor] = {}
-
-    def ear(kind: str, inputs: bool) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hear(_: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
-            heard[kind] = given[0] if inputs else made
-
-        return hear
-
-    handles = [layer.register_forward_hook(ear(kind, inputs)) for kind, (layer, inputs) in tapped.items()]
-    try:
-        yield heard
-    finally:
-        for handle in handles:
-            handle.remove()
+        self.passes.backwards += len(gradient) * self.views

@@ -55,7 +55,7 @@ def _batch(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
     """Images uint8 `[N, 3, 32, 32]` and labels int64 `[N]` of one batch file."""
     content = load_arrays(path)
     data, labels = content.get("data"), content.get("labels")
-    if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != 3 * 32 * 32:
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3 * 32 * 32:
         raise UserError(f"{path}: 'data' must be a uint8 array of N rows of 3072 values")
     if not isinstance(labels, list) or not all(isinstance(label, int) and 0 <= label < 10 for label in labels):
         raise UserError(f"{path}: 'labels' must be a list of whole numbers 0 to 9 (CIFAR-100 has no 'labels')")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +43,13 @@ def read_text(path: Path, what: str) -> str:
         return existing_file(path, what).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{what}: {path} is not UTF-8 text ({error.reason})") from error
+
+
+def each_once(names: Sequence[str], what: str | Path) -> None:
+    """UserError that names the first of `names` to be there twice; `what` is the list or folder that they come from."""
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise UserError(f"{what} names {twice!r} twice: leave one out")
 
 
 def one_of(value: str, choices: Sequence[str], what: str) -> str:

@@ -15,6 +15,8 @@ from torch import Tensor
 from turncoat.core.errors import UserError
 from turncoat.data.files import existing_folder, natural
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
+
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff"})
 
 # What Pillow raises on broken bytes depends on the format; UnidentifiedImageError is an OSError.
@@ -28,36 +30,83 @@ def list_images(folder: str | Path) -> list[Path]:
     return sorted(images, key=lambda path: natural(path.name))
 
 
-def read_image(path: str | Path, *, size: tuple[int, int] | None = None) -> Tensor:
+def read_image(
+    path: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    box: Box | None = None,
+    longest: int | None = None,
+) -> Tensor:
     """The image at `path` as uint8 `[3, H, W]`, RGB, resized to `size` = (height, width) if given.
 
     EXIF rotation is applied, transparency is laid on white, grey is repeated three times, CMYK and palettes
     become RGB, of 16-bit values the high byte is kept; colour profiles are ignored and of several frames
     the first is read. Resizing is Pillow's bilinear filter, which averages when it shrinks. UserError for a
     file that cannot be read.
+
+    `box` = (left, top, right, bottom) is cut out first, rounded to whole pixels of the image as it is stored,
+    before any rotation, and what lies outside the image is left out. `longest` bounds the longer side: a larger
+    image shrinks (Lanczos, as in the landmark benchmarks), a smaller one stays as it is.
     """
     try:
         with Image.open(path) as opened:
-            image = _rgb(ImageOps.exif_transpose(opened))
+            image = _rgb(
+                ImageOps.exif_transpose(opened) if box is None else opened.crop(_within(box, opened.size, path))
+            )
         if size is not None:
             height, width = size
             image = image.resize((width, height), Image.Resampling.BILINEAR)
+        elif longest is not None:
+            image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=None)
+    except UserError:
+        raise
     except _BROKEN as error:
         raise _unreadable(path, error) from error
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
-def image_reader(paths: Sequence[Path], *, size: tuple[int, int] | None) -> Callable[[int], Tensor]:
-    """A function that reads image i of `paths` when asked to.
+def image_reader(
+    paths: Sequence[Path], *, size: tuple[int, int] | None, boxes: Sequence[Box | None] | None = None
+) -> Callable[[int], Tensor]:
+    """A function that reads image i of `paths`, or what lies in box i, when asked to.
 
     Without `size` the headers of all files are compared now, so that a set which cannot be stacked is a
     UserError here and not in the middle of a run.
     """
-    if size is None:
+    if size is not None:
+        _check_size(size)
+    elif boxes is not None:
+        raise UserError("images cut out of others differ in size: give size=(height, width)")
+    else:
         _require_one_size(paths)
-    elif len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+    return lambda row: read_image(paths[row], size=size, box=None if boxes is None else boxes[row])
+
+
+def native_reader(
+    paths: Sequence[Path], *, longest: int, boxes: Sequence[Box | None] | None = None
+) -> Callable[[int], Tensor]:
+    """The same with every image in its own size, the longer side at most `longest` pixels."""
+    if longest < 1:
+        raise UserError(f"longest is {longest}; it is the longer side of an image in pixels, for example 1024")
+    return lambda row: read_image(paths[row], longest=longest, box=None if boxes is None else boxes[row])
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
         raise UserError(f"size is {size!r}; it must be (height, width), two whole numbers above 0")
-    return lambda row: read_image(paths[row], size=size)
+
+
+def _within(box: Box, size: tuple[int, int], path: str | Path) -> tuple[int, int, int, int]:
+    """The box in whole pixels, cut to an image of `size` = (width, height)."""
+    width, height = size
+    left, top, right, bottom = (round(side) for side in box)
+    cut = (max(left, 0), max(top, 0), min(right, width), min(bottom, height))
+    if cut[0] >= cut[2] or cut[1] >= cut[3]:
+        raise UserError(
+            f"{path}: the box {tuple(box)} (left, top, right, bottom) holds nothing of an image {width} wide and "
+            f"{height} high: correct the list that names it"
+        )
+    return cut
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -106,4 +155,4 @@ def _unreadable(path: str | Path, error: Exception) -> UserError:
         return UserError(f"{path}: there is no such image file")
     if isinstance(error, UnidentifiedImageError):
         return UserError(f"{path}: this is not an image in a known format")
-    return UserError(f"{path}: the image cannot be read ({' '.join(str(error).split())})")
+    return UserError(f"{path}: the image cannot be read ({' '.join(str(error).split())}); replace it")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from csv import DictReader
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -25,21 +27,31 @@ def reid_csv(
     csv: str | Path,
     images: str | Path | None = None,
     *,
-    subset: str | None = None,
+    subset: str | Sequence[str] | None = None,
+    split: Literal["test", "train"] = "test",
     query_camera: int | None = None,
     gallery_camera: int | None = None,
     size: tuple[int, int] | None = (256, 128),
 ) -> Samples:
     """Queries, their gallery in `against`, from a CSV with the columns image, person, camera (a number).
 
-    `image` is a path inside the folder `images` (the CSV's own by default); `subset` keeps the rows with
-    that value in the column subset. The queries are the images of `query_camera`, or of each person's
-    lowest camera; the gallery those of `gallery_camera`, or all that are no query. Truth: `person` (place
-    in `names["person"]`), `camera`.
+    `image` is a path inside the folder `images` (the CSV's own by default); `subset` keeps the rows with that value,
+    or one of those values, in the column subset. The queries are the images of `query_camera`, or of each person's
+    lowest camera; the gallery those of `gallery_camera`, or all that are no query. Truth: `person` (place in
+    `names["person"]`), `camera`.
+
+    split="train" gives all rows to train on, cameras known or not, with the person as `label` too and no gallery; it
+    is for you to keep its people out of a test.
     """
     table = existing_file(csv, "reid_csv")
     root = existing_folder(table.parent if images is None else images, "reid_csv")
-    rows = _read_rows(table, subset)
+    rows = _read_rows(table, [subset] if isinstance(subset, str) else subset)
+    if split not in ("test", "train"):
+        raise UserError(f"reid_csv: split is {split!r}; it is test or train")
+    if split == "train":
+        everybody = sorted({row.person for row in rows}, key=natural)
+        samples = _samples(f"reid-{table.stem}-train", rows, everybody, root=root, size=size)
+        return replace(samples, truth={**samples.truth, "label": samples.truth["person"]})
     first_camera: dict[str, int] = {}
     for row in rows:
         first_camera[row.person] = min(row.camera, first_camera.get(row.person, row.camera))
@@ -50,14 +62,14 @@ def reid_csv(
     gallery = [row for row in rows if (row in others if gallery_camera is None else row.camera == gallery_camera)]
     _require_matches(table, rows, queries, gallery)
     people = sorted({row.person for row in [*queries, *gallery]}, key=natural)
-    name = f"reid-{subset or table.stem}"
+    name = f"reid-{subset if isinstance(subset, str) else table.stem}"
     against = _samples(f"{name}-gallery", gallery, people, root=root, size=size)
     return _samples(f"{name}-query", queries, people, root=root, size=size, against=against)
 
 
-def _read_rows(table: Path, subset: str | None) -> list[_Row]:
+def _read_rows(table: Path, wanted: Sequence[str] | None) -> list[_Row]:
     reader = DictReader(read_text(table, "reid_csv").splitlines())
-    needed = ["image", "person", "camera"] + ([] if subset is None else ["subset"])
+    needed = ["image", "person", "camera"] + ([] if wanted is None else ["subset"])
     for column in needed:
         if column not in (reader.fieldnames or ()):
             raise UserError(f"{table}: there is no column {column!r}; needed: {', '.join(needed)}")
@@ -66,10 +78,11 @@ def _read_rows(table: Path, subset: str | None) -> list[_Row]:
         if not line["image"] or not line["person"] or not str(line["camera"]).strip().isdecimal():
             raise UserError(f"{table}: line {reader.line_num} needs an image, a person and a whole camera number")
         subsets.add(line.get("subset"))
-        if subset is None or line["subset"] == subset:
+        if wanted is None or line["subset"] in wanted:
             rows.append(_Row(line["image"], line["person"], int(line["camera"])))
-    if subset is not None and not rows:
-        raise UserError(f"{table}: no rows of subset {subset!r}; it has {', '.join(sorted(map(str, subsets)))}")
+    strange = next((one for one in wanted or () if one not in subsets), None)
+    if strange is not None:
+        raise UserError(f"{table}: no rows of subset {strange!r}; it has {', '.join(sorted(map(str, subsets)))}")
     return rows
 
 

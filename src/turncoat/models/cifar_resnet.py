@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from turncoat.models.plane import PlaneNet
+
 WIDTHS = (16, 32, 64)
 
 
@@ -27,7 +29,25 @@ class BasicBlock(nn.Module):
         return F.relu(residual + F.pad(shortcut, (0, 0, 0, 0, before, self.extra - before)))
 
 
-class CifarResNet(nn.Module):
+class CifarTrunk(nn.Module):
+    """Images `[N, 3, H, W]` to the 64-d average of the last maps."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, WIDTHS[0], 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(WIDTHS[0])
+        self.layer1 = _stage(WIDTHS[0], WIDTHS[0], blocks, stride=1)
+        self.layer2 = _stage(WIDTHS[0], WIDTHS[1], blocks, stride=2)
+        self.layer3 = _stage(WIDTHS[1], WIDTHS[2], blocks, stride=2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = F.relu(self.bn1(self.conv1(images)))
+        maps = self.layer3(self.layer2(self.layer1(maps)))
+        pooled: Tensor = maps.mean((2, 3))
+        return pooled
+
+
+class CifarResNet(CifarTrunk):
     """Images `[N, 3, H, W]` to logits `[N, classes]`; the 64-d feature before them is the input of `linear`.
 
     So `taps={"embedding": "linear:in"}` reads it. The names of the parameters are those of the weights published by
@@ -35,22 +55,19 @@ class CifarResNet(nn.Module):
     """
 
     def __init__(self, blocks: int, classes: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, WIDTHS[0], 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(WIDTHS[0])
-        self.layer1 = _stage(WIDTHS[0], WIDTHS[0], blocks, stride=1)
-        self.layer2 = _stage(WIDTHS[0], WIDTHS[1], blocks, stride=2)
-        self.layer3 = _stage(WIDTHS[1], WIDTHS[2], blocks, stride=2)
+        super().__init__(blocks)
         self.linear = nn.Linear(WIDTHS[2], classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(module.weight)
+        _begin(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = F.relu(self.bn1(self.conv1(images)))
-        maps = self.layer3(self.layer2(self.layer1(maps)))
-        logits: Tensor = self.linear(maps.mean((2, 3)))
+        logits: Tensor = self.linear(super().forward(images))
         return logits
+
+
+def _begin(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight)
 
 
 def _stage(channels: int, width: int, blocks: int, *, stride: int) -> nn.Sequential:
@@ -66,3 +83,10 @@ def resnet20(classes: int = 10) -> CifarResNet:
 def resnet56(classes: int = 10) -> CifarResNet:
     """56 layers, 0.85 M parameters."""
     return CifarResNet(9, classes)
+
+
+def resnet20_2d(classes: int = 10) -> PlaneNet:
+    """20 layers and a feature of two dimensions, for pictures of it."""
+    network = PlaneNet(CifarTrunk(3), WIDTHS[2], classes)
+    _begin(network.backbone)
+    return network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,13 +12,25 @@ import torch
 from torch import nn
 
 from turncoat.core.errors import UserError
+from turncoat.models.backbones import map_options, set_last_stride, width_of
 from turncoat.models.builtin import load_builtin
-from turncoat.models.cifar_resnet import resnet20, resnet56
+from turncoat.models.cifar_resnet import resnet20, resnet20_2d, resnet56
 from turncoat.models.extras import optional
+from turncoat.models.gem import GemNet
 from turncoat.models.mobilefacenet import mobilefacenet
 from turncoat.models.onnx_replay import load_onnx
+from turncoat.models.pcb import PcbNet
 from turncoat.models.reid_head import ReidNet
-from turncoat.models.small import small_attributes, small_classifier, small_face, small_reid
+from turncoat.models.small import (
+    small_2d,
+    small_attributes,
+    small_classifier,
+    small_densenet,
+    small_face,
+    small_gem,
+    small_pcb,
+    small_reid,
+)
 from turncoat.models.state import load_state
 from turncoat.models.torchscript import TorchScriptNetwork
 from turncoat.models.torchvision_shim import prepare_torchvision
@@ -56,19 +69,52 @@ def load_network(
     return network
 
 
-def reid(backbone: str, *, backbone_options: Options | None = None, **options: object) -> ReidNet:
+def reid(backbone: str, **options: object) -> ReidNet:
     """The U-turn re-identification head on a backbone named as in `load_network`; see `ReidNet` for the options."""
-    return _call(ReidNet, "ReidNet", {"backbone": load_network(backbone, options=backbone_options), **options})
+    return _headed(ReidNet, backbone, options)
+
+
+def pcb(backbone: str, **options: object) -> PcbNet:
+    """PCB's parts and their heads on a backbone that gives maps; see `PcbNet` for the options."""
+    return _headed(PcbNet, backbone, options)
+
+
+def gem(backbone: str, **options: object) -> GemNet:
+    """Generalised-mean pooling on a backbone that gives maps, for landmarks; see `GemNet` for the options."""
+    return _headed(GemNet, backbone, options)
+
+
+def _headed(head: Callable[..., Made], source: str, options: Options) -> Made:
+    """A head on a backbone, which gives maps where we know how to ask for them.
+
+    `backbone_options` go to the backbone, `last_stride` 1 makes the maps of a ResNet finer, `features` is the number of
+    channels and may be left out where the backbone says it; the rest is the head's.
+    """
+    inner = options.get("backbone_options") or {}
+    if not isinstance(inner, Mapping):
+        raise UserError(f"backbone_options: a mapping is needed, not {inner!r}")
+    trunk = load_network(source, options=map_options(source, inner))
+    set_last_stride(trunk, source, options.get("last_stride", 2))
+    width = width_of(trunk, source, options.get("features"))
+    rest = {key: value for key, value in options.items() if key not in ("backbone_options", "last_stride", "features")}
+    return _call(partial(head, trunk, width), f"the head on {source}", rest)
 
 
 NETWORKS: Mapping[str, Callable[..., nn.Module]] = {
+    "gem": gem,
     "mobilefacenet": mobilefacenet,
+    "pcb": pcb,
     "reid": reid,
     "resnet20": resnet20,
+    "resnet20_2d": resnet20_2d,
     "resnet56": resnet56,
+    "small_2d": small_2d,
     "small_attributes": small_attributes,
     "small_classifier": small_classifier,
+    "small_densenet": small_densenet,
     "small_face": small_face,
+    "small_gem": small_gem,
+    "small_pcb": small_pcb,
     "small_reid": small_reid,
     "wide_resnet": wide_resnet,
 }

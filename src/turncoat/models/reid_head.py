@@ -15,8 +15,6 @@ class ReidNet(nn.Module):
 
     `backbone` gives `[N, features]`, or `[N, features, H, W]`, which is averaged over its positions. The result is
     `embedding` `[N, bottleneck]`, signed and of free length, taken before the dropout, and `logits` `[N, classes]`.
-    The initial weights are those of the authors' training code: Kaiming (fan out) with no bias, scales N(1, 0.02),
-    classifier N(0, 0.001).
     """
 
     def __init__(
@@ -29,12 +27,7 @@ class ReidNet(nn.Module):
         self.norm = nn.BatchNorm1d(bottleneck)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(bottleneck, classes)
-        with torch.no_grad():
-            self.bottleneck.weight.normal_(0, math.sqrt(2 / bottleneck))
-            self.bottleneck.bias.zero_()
-            self.norm.weight.normal_(1, 0.02)
-            self.classifier.weight.normal_(0, 0.001)
-            self.classifier.bias.zero_()
+        begin_as_released(self.bottleneck, self.norm, self.classifier)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         found = self.backbone(images)
@@ -46,3 +39,13 @@ class ReidNet(nn.Module):
             )
         embedding = self.norm(self.bottleneck(pooled))
         return {"embedding": embedding, "logits": self.classifier(self.dropout(embedding))}
+
+
+@torch.no_grad()
+def begin_as_released(bottleneck: nn.Linear, norm: nn.BatchNorm1d, classifier: nn.Linear) -> None:
+    """Initial weights as in the authors' training code: Kaiming (fan out), scales N(1, 0.02), scores N(0, 0.001)."""
+    bottleneck.weight.normal_(0, math.sqrt(2 / bottleneck.out_features))
+    bottleneck.bias.zero_()
+    norm.weight.normal_(1, 0.02)
+    classifier.weight.normal_(0, 0.001)
+    classifier.bias.zero_()

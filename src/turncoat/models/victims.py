@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
+
+from torch import nn
 
 from turncoat.core.errors import UserError
 from turncoat.core.victim import Victim
+from turncoat.models.fused import FusedViews, read_whitening
 from turncoat.models.load import load_network
 
 
@@ -22,11 +26,18 @@ def load_victim(
     name: str | None = None,
     options: Mapping[str, object] | None = None,
     key_prefix: str = "",
+    mirror: bool = False,
+    scales: Sequence[float] = (1.0,),
+    scale_power: float | Literal["learned"] = 1.0,
+    whitening: str | Path | None = None,
 ) -> Victim:
     """The network of `load_network`, seen from pixel space; `reads`, `taps`, `size`, `mean` and `std` as in `Victim`.
 
     A timm network knows the size (height, width), mean and std it was trained with, and these are used where none are
     given; for any other network none means that images are passed on as they are, in [0, 1].
+
+    With `mirror`, several `scales` or a `whitening` (a .safetensors file with `mean` `[D]` and `projection` `[K, D]`)
+    the embedding is that of `FusedViews`, with p = `scale_power`, where "learned" is the exponent of the network's GeM.
     """
     if (mean is None) != (std is None):
         raise UserError(f"{name or source}: give mean and std together, or neither")
@@ -36,4 +47,27 @@ def load_victim(
         mean, std = trained["mean"], trained["std"]
     if size is None and "input_size" in trained:
         size = (trained["input_size"][1], trained["input_size"][2])
-    return Victim(network, name=name or source, reads=reads, taps=taps, size=size, mean=mean, std=std)
+    fused = FusedViews(
+        mirror=mirror,
+        scales=scales,
+        power=_learned(network, source) if scale_power == "learned" else scale_power,
+        whitening=None if whitening is None else read_whitening(whitening),
+    )
+    plain = not mirror and fused.scales == (1.0,) and whitening is None
+    return Victim(
+        network,
+        name=name or source,
+        reads=reads,
+        taps=taps,
+        size=size,
+        mean=mean,
+        std=std,
+        fusion=None if plain else fused,
+    )
+
+
+def _learned(network: nn.Module, source: str) -> float:
+    exponent = getattr(network, "exponent", None)
+    if not isinstance(exponent, float):
+        raise UserError(f"scale_power: learned needs a network with GeM pooling, which {source} is not: give a number")
+    return exponent

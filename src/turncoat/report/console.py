@@ -104,6 +104,8 @@ def table(mine: Sequence[Line], *, title: str, figures: int = 4) -> Table:
 
 
 SHOWN = (
+    "ers",
+    "robustness",
     "top1",
     "accuracy",
     "recall@1",

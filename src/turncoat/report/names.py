@@ -8,21 +8,29 @@ from collections.abc import Mapping
 
 from turncoat.study.cells import ADAPTIVE, CLEAN, NONE, OBLIVIOUS
 from turncoat.study.lines import WORST
+from turncoat.tasks.metrics.ers import PLAIN
 from turncoat.tasks.metrics.estimate import Estimate
 
 METRICS: Mapping[str, str] = {
     "accuracy": "accuracy",
     "ap": "average precision",
     "cosine_to_clean": "cosine to the clean descriptor",
+    "cosine_to_target": "cosine to the target",
     "dodging_all": "dodged, of all same pairs",
     "dodging_conditional": "dodged, of same pairs right when clean",
+    "distance_to_clean": "distance to the clean descriptor",
     "eer": "equal error rate",
+    "ers": "empirical robustness score",
     "f1_harmonic": "F1 of mean precision and recall",
     "f1_mean": "F1 per image",
     "far_reached": "false accept rate reached",
     "flip_rate": "decisions flipped",
     "impersonation_all": "impersonated, of all different pairs",
     "impersonation_conditional": "impersonated, of different pairs right when clean",
+    "kept@4": "first answer still among four",
+    "rank": "normalised rank of the moved",
+    "rank_kept": "normalised rank of the kept",
+    "robustness": "robustness (share of ERS)",
     "success_all": "broken, of all samples",
     "success_conditional": "broken, of those right when clean",
     "top1": "top-1 accuracy",
@@ -58,8 +66,8 @@ def attack_name(name: str) -> str:
 
 
 def is_share(metric: str) -> bool:
-    """Whether a figure is a share, shown in per cent; a cosine is a plain number."""
-    return "cosine" not in metric
+    """Whether a figure is a share, shown in per cent; cosines and distances are plain numbers."""
+    return not ("cosine" in metric or "distance" in metric or metric in PLAIN)
 
 
 def value_text(estimate: Estimate | None, metric: str = "") -> str:

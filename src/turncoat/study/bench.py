@@ -11,19 +11,21 @@ import torch
 from torch import Tensor
 
 import turncoat
+from turncoat.attacks.elsewhere import OnLayer
+from turncoat.attacks.universal import Universal
 from turncoat.core.errors import UserError
 from turncoat.core.truth import Columns
 from turncoat.core.victim import Victim
 from turncoat.defenses.purifier import Purifier, Surrogate
 from turncoat.models.victims import load_victim
 from turncoat.study.cells import Cell, at_home, cells, transferred
-from turncoat.study.dataset import DataSet, under
+from turncoat.study.dataset import DataSet, located, options_of, under
 from turncoat.study.features import kept
 from turncoat.study.plan import Audit, DataSpec, VictimSpec
 from turncoat.study.registry import make_attack, make_defense, make_task
 from turncoat.tasks.embedding import embed
 from turncoat.tasks.samples import Samples
-from turncoat.tasks.task import Task
+from turncoat.tasks.task import Embed, Task
 
 
 @dataclass
@@ -31,7 +33,7 @@ class Bench:
     """`root` is the folder that relative paths of the study start from.
 
     `others` are, by name, the benches on which images for this one are made; `features` is the folder where
-    descriptors are kept (None: they are computed anew).
+    descriptors are kept (None: they are computed anew). `learnt` are the universal perturbations so far.
     """
 
     place: int
@@ -41,6 +43,7 @@ class Bench:
     root: Path
     features: Path | None = None
     others: dict[str, Bench] = field(default_factory=dict)
+    learnt: dict[str, Tensor] = field(default_factory=dict)
     _contexts: dict[Victim, Columns] = field(default_factory=dict)
 
     @cached_property
@@ -59,10 +62,8 @@ class Bench:
     def victim(self) -> Victim:
         spec = self.spec
         weights = None if spec.weights is None else under(self.root, spec.weights)
-        scheme, _, path = spec.source.partition(":")
-        source = f"{scheme}:{under(self.root, path)}" if scheme in ("onnx", "torchscript") else spec.source
         return load_victim(
-            source,
+            located(self.root, spec.source),
             weights=weights,
             key_prefix=spec.key_prefix,
             reads=spec.reads or "logits",
@@ -71,7 +72,11 @@ class Bench:
             mean=spec.mean,
             std=spec.std,
             name=spec.name,
-            options=spec.options,
+            options=options_of(self.root, spec.options),
+            mirror=spec.mirror,
+            scales=spec.scales,
+            scale_power=spec.scale_power,
+            whitening=None if spec.whitening is None else under(self.root, spec.whitening),
         )
 
     @cached_property
@@ -112,16 +117,19 @@ class Bench:
     def context(self, victim: Victim) -> Columns:
         """What the task needs of the whole data set under a victim, computed at the first call."""
         if victim not in self._contexts:
-            self._contexts[victim] = self.task.context(victim, self.samples, self._embed)
+            self._contexts[victim] = self.task.context(victim, self.samples, self.embedder(self.dataset))
         return self._contexts[victim]
 
-    def _embed(self, victim: Victim, samples: Samples) -> Tensor:
-        if self.features is None:
-            return embed(victim, samples)
-        mine = samples is self.samples
-        return kept(
-            self.features, victim, samples, "".join(self.dataset.digests) if mine else self.dataset.against_digest
-        )
+    def embedder(self, dataset: DataSet) -> Embed:
+        """Computes the descriptors of a data set and of what it is compared with, or finds them where they are kept."""
+
+        def found(victim: Victim, samples: Samples) -> Tensor:
+            if self.features is None:
+                return embed(victim, samples)
+            digest = "".join(dataset.digests) if samples is dataset.samples else dataset.against_digest
+            return kept(self.features, victim, samples, digest)
+
+        return found
 
     def check(self) -> None:
         """Build everything the study names and look at one image, so that mistakes show before the work begins."""
@@ -134,23 +142,44 @@ class Bench:
         for attack in attacks:
             if attack.passes[1]:
                 self.victim.require_gradients()
+            if isinstance(attack, OnLayer):
+                self.victim.reading(attack.layer).predict(self.samples.images([0]))
+                continue
             needs = getattr(getattr(attack, "objective", None), "needs", None)
             if needs is not None:
                 getattr(given, needs)
+        for cell, attack in zip(made_here, attacks, strict=True):
+            if isinstance(attack, Universal) and cell.spec is not None:
+                self._check_lesson(cell.attack, cell.spec.on)
+
+    def _check_lesson(self, name: str, on: DataSpec | None) -> None:
+        if on is None:
+            raise UserError(f"attack {name} learns from other images than it attacks: name them, on: {{name: ...}}")
+        samples = self.dataset.other(on).samples
+        if not len(samples):
+            raise UserError(f"attack {name}: {samples.name} holds no samples to learn from")
+        if self.task.compares is None:
+            self.task.check(samples, self.victim.predict(samples.images([0])))
+
+    def recipe(self, cell: Cell) -> str:
+        """All that determines the attack of a cell, what it has learnt from included."""
+        if cell.spec is None:
+            return ""
+        learnt = "" if cell.spec.on is None else self.dataset.other(cell.spec.on).digest
+        return repr(make_attack(cell.spec, cell.eps, self.task)) + learnt
 
     def key(self, cell: Cell, shard: range) -> str:
         """The name of a shard: a hash of all that determines its records."""
-        recipe = "" if cell.spec is None else repr(make_attack(cell.spec, cell.eps, self.task))
         parts = [
             turncoat.__version__,
             torch.__version__,
             self.spec.source,
             repr(self.task),
             self.dataset.digests[shard.start // self.audit.shard],
-            self.dataset.whole,
+            self.dataset.whole or ("".join(self.dataset.digests) if self.task.entire else ""),
             self._weights[cell.defense],
             cell.stance,
-            recipe,
+            self.recipe(cell),
             repr((cell.eps, cell.seed, cell.spec.spend if cell.spec else None)),
             repr((shard.start, sorted(self.spec.options.items()))),
         ]
@@ -162,9 +191,9 @@ class Bench:
 
     def gallery_key(self, cell: Cell) -> str:
         """All that determines how the cell's deployed victim sees a perturbed gallery, but for who was attacked."""
-        recipe = "" if cell.spec is None else repr(make_attack(cell.spec, cell.eps, self.task))
         version = f"{turncoat.__version__} {torch.__version__}"
-        return "\0".join((version, recipe, str(cell.seed), self._weights[cell.defense], self.dataset.against_digest))
+        parts = (version, self.recipe(cell), str(cell.seed), self._weights[cell.defense], self.dataset.against_digest)
+        return "\0".join(parts)
 
     @cached_property
     def _weights(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from turncoat.data.load import DATASETS, Reader
 from turncoat.models.builtin import BUILTIN
 from turncoat.models.load import NETWORKS, SCHEMES
 from turncoat.study.registry import ATTACKS, DEFENSES, TASKS, choose
+from turncoat.training.recipes.registry import RECIPES
 
 KINDS: Mapping[str, Mapping[str, object]] = {
     "attacks": ATTACKS,
@@ -19,6 +20,7 @@ KINDS: Mapping[str, Mapping[str, object]] = {
         **{f"builtin:{name}": "a small network trained on the built-in world" for name in BUILTIN},
         **{f"{name}:...": make for name, make in SCHEMES.items() if name not in ("turncoat", "builtin")},
     },
+    "recipes": RECIPES,
     "tasks": TASKS,
 }
 

@@ -17,8 +17,9 @@ from turncoat.study.bench import Bench
 from turncoat.study.cells import ADAPTIVE, OBLIVIOUS, TRANSFER, Cell, at_home, carried
 from turncoat.study.crafted import load_crafted, save_crafted
 from turncoat.study.gallery import attacked_gallery
+from turncoat.study.lessons import ready
 from turncoat.study.plan import AttackSpec
-from turncoat.study.registry import make_attack
+from turncoat.study.registry import wants
 from turncoat.study.roundtrip import through
 from turncoat.study.store import Store
 
@@ -67,18 +68,22 @@ class Crafting:
         if task.perturbs == "gallery":
             return _untouched(self.images)
         wasteful = spend or self._spends(cell)
-        return make_attack(cell.spec, cell.eps, task)(
+        deployed = self._known_by(cell)
+        known = self.bench.context(deployed)
+        attack = ready(self.bench, cell, victim, deployed, self.store, known)
+        truth = task.truth(self.bench.samples, self.shard, known)
+        asked = [name for name in wants(attack) if name not in truth]
+        return attack(
             victim,
             self.images,
-            task.truth(self.bench.samples, self.shard, self._known(cell)),
+            {**truth, **task.guides(asked, self.bench.samples, self.shard, known)},
             generator=seeded(cell.seed),
             criterion=None if wasteful else task.criterion,
         )
 
-    def _known(self, cell: Cell) -> Columns:
-        """What the attacker knows of the data set: that of the deployed victim, if he knows of the defence."""
-        deployed = self.bench.defended[cell.defense] if cell.stance == ADAPTIVE else self.bench.victim
-        return self.bench.context(deployed)
+    def _known_by(self, cell: Cell) -> Victim:
+        """Through whom the attacker knows the data set: the deployed victim, if he knows of the defence."""
+        return self.bench.defended[cell.defense] if cell.stance == ADAPTIVE else self.bench.victim
 
     def _ignorant(self, cell: Cell) -> AttackResult:
         """Somebody who does not know of the defence attacks the bare victim, and spends the budget to be safe.
@@ -92,19 +97,21 @@ class Crafting:
         return self._oblivious[1]
 
     def _at_home(self, cell: Cell) -> AttackResult:
-        """The attack on the bare victim, its images kept where other victims are to be judged on them."""
-        result = self._attack(cell, self.bench.victim)
+        """The attack on the bare victim, its images kept where other victims are judged on the same ones."""
         if carried(self.bench.audit, cell) and self._spends(cell):
-            save_crafted(self.store, self.bench.key(cell, self.shard), result)
-        return result
+            return self._kept(cell)
+        return self._attack(cell, self.bench.victim)
 
     def _foreign(self, cell: Cell) -> AttackResult:
-        """What was made on the surrogate, spending the whole budget, or is made there now."""
-        bench, home = self.bench.others[cell.surrogate], at_home(cell)
-        key = bench.key(home, self.shard) + ("" if self._spends(home) else "-spent")
+        """What is made on the surrogate for this shard."""
+        return Crafting(self.bench.others[cell.surrogate], self.shard, self.store)._kept(at_home(cell))
+
+    def _kept(self, cell: Cell) -> AttackResult:
+        """The attack on the bare victim with its whole budget, from the store or made and put there."""
+        key = self.bench.key(cell, self.shard) + ("" if self._spends(cell) else "-spent")
         found = load_crafted(self.store, key)
         if found is None:
-            found = Crafting(bench, self.shard, self.store)._attack(home, bench.victim, spend=True)
+            found = self._attack(cell, self.bench.victim, spend=True)
             save_crafted(self.store, key, found)
         return found
 

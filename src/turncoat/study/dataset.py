@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from pydantic import JsonValue
 
 from turncoat.data.load import load_data
 from turncoat.study.plan import DataSpec
@@ -23,6 +25,7 @@ class DataSet:
     root: Path
     limit: int | None
     shard: int
+    _others: dict[str, DataSet] = field(default_factory=dict)
 
     @cached_property
     def samples(self) -> Samples:
@@ -44,6 +47,15 @@ class DataSet:
         """The hash of each shard's keys, pixels and truth."""
         return [self.samples.take(shard).digest() for shard in self.shards()]
 
+    @property
+    def digest(self) -> str:
+        """The hash of everything here: keys, pixels and truth of the samples and of what they are compared with."""
+        return "".join(self.digests) + self.against_digest
+
+    def other(self, spec: DataSpec) -> DataSet:
+        """Another data set of the same study, for whoever learns from it; read and hashed once."""
+        return self._others.setdefault(spec.model_dump_json(), DataSet(spec, self.root, self.limit, self.shard))
+
     @cached_property
     def against_digest(self) -> str:
         return "" if self.samples.against is None else self.samples.against.digest()
@@ -57,3 +69,14 @@ class DataSet:
 def under(root: Path, path: str) -> str:
     """A path of the study, which may be relative to it or start at the user's home."""
     return str(root / Path(path).expanduser())
+
+
+def located(root: Path, source: str) -> str:
+    """The source of a network, its path resolved where it is a file."""
+    scheme, _, path = source.partition(":")
+    return f"{scheme}:{under(root, path)}" if scheme in ("onnx", "torchscript") else source
+
+
+def options_of(root: Path, options: Mapping[str, JsonValue]) -> dict[str, object]:
+    """The options of a network, among which may be the source of its backbone."""
+    return {name: located(root, value) if isinstance(value, str) else value for name, value in options.items()}

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from turncoat.attacks.universal import Fixed, Universal
 from turncoat.study.bench import Bench
-from turncoat.study.cells import ADAPTIVE, OBLIVIOUS, Cell
+from turncoat.study.cells import ADAPTIVE, OBLIVIOUS, TRANSFER, Cell
 from turncoat.study.registry import make_attack
 from turncoat.study.store import Store
 
@@ -40,13 +41,32 @@ def _cost(bench: Bench, store: Store | None, cell: Cell, forward: float, backwar
     samples = attacked = sum(map(len, missing))
     forwards, backwards = (0, 0) if cell.spec is None else make_attack(cell.spec, cell.eps, bench.task).passes
     judgements = 1
+    lesson = _lesson(bench, cell) if missing else (0, 0)
+    if cell.spec is not None and cell.spec.on is not None:
+        forwards, backwards = Fixed.passes
     if cell.stance == ADAPTIVE:
         judgements = ways = len(bench.surrogates[cell.defense])
         forwards, backwards = forwards * ways, backwards * ways
+        lesson = lesson[0] * ways, lesson[1] * ways
     elif cell.stance == OBLIVIOUS:
         attacked = sum(len(shard) for shard in missing if _pays(bench, store, cell, shard))
-    forwards, backwards = attacked * forwards + samples * judgements, attacked * backwards
+    elif (
+        cell.stance == TRANSFER and not bench.task.stops and cell.surrogate in {one.name for one in bench.audit.victims}
+    ):
+        attacked = 0  # the images are those of the surrogate's own cell
+    forwards = attacked * forwards + samples * judgements + lesson[0]
+    backwards = attacked * backwards + lesson[1]
     return CellCost(cell, samples, forwards, backwards, forwards * forward + backwards * backward)
+
+
+def _lesson(bench: Bench, cell: Cell) -> tuple[int, int]:
+    """What it takes to learn what this cell adds; the cell without a defence has learnt it for the oblivious ones."""
+    if cell.spec is None or cell.spec.on is None or cell.stance in (OBLIVIOUS, TRANSFER):
+        return 0, 0
+    attack, images = make_attack(cell.spec, cell.eps, bench.task), len(bench.dataset.other(cell.spec.on).samples)
+    if not isinstance(attack, Universal):
+        return 0, 0
+    return images * attack.lesson[0], images * attack.lesson[1]
 
 
 def _missing(bench: Bench, store: Store | None, cell: Cell, shard: range) -> bool:

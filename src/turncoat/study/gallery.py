@@ -15,7 +15,7 @@ from turncoat.core.seeds import seeded
 from turncoat.core.victim import Victim
 from turncoat.study.bench import Bench
 from turncoat.study.cells import Cell
-from turncoat.study.registry import make_attack
+from turncoat.study.lessons import ready
 from turncoat.study.roundtrip import through
 from turncoat.study.store import Store
 from turncoat.tasks.embedding import require_finite
@@ -57,7 +57,8 @@ def attacked_gallery(bench: Bench, cell: Cell, attacked: Victim, store: Store) -
 def _make(bench: Bench, cell: Cell, attacked: Victim, store: Store, key: str) -> None:
     if cell.spec is None:
         raise ValueError("a clean cell has no attack")
-    attack, gallery, deployed = make_attack(cell.spec, cell.eps, bench.task), gallery_of(bench.samples), cell.defense
+    attack = ready(bench, cell, attacked, bench.victim, store, None)
+    gallery, deployed = gallery_of(bench.samples), cell.defense
     found: list[Tensor] = []
     forwards = backwards = 0
     for part in gallery.batches(bench.audit.shard):

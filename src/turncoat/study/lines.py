@@ -112,6 +112,12 @@ def _number(value: object) -> float:
     return float(value)
 
 
+def plain(estimate: Estimate) -> dict[str, float | None]:
+    """A figure as summary.json has it."""
+    numbers = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {name: None if math.isnan(number) else float(number) for name, number in numbers.items()}
+
+
 def in_order(table: Sequence[Line]) -> list[Line]:
     """Defence by defence: clean first, then budget by budget, the oblivious attacker last."""
     defenses = list(dict.fromkeys(line.defense for line in table))

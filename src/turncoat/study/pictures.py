@@ -14,7 +14,7 @@ from torch import Tensor
 
 from turncoat.core.truth import Columns
 from turncoat.study.bench import Bench
-from turncoat.study.cells import CLEAN, OBLIVIOUS, Cell
+from turncoat.study.cells import CLEAN, OBLIVIOUS, SAVED, TRANSFER, Cell
 from turncoat.study.store import Store
 from turncoat.study.summary import norm_of
 from turncoat.study.told import Asked, Told, tell
@@ -25,8 +25,13 @@ GALLERY_SIDE = 80
 
 
 def pictured(bench: Bench, cell: Cell, shard: range) -> bool:
-    """Whether examples are kept: of informed attacks other than noise, at the largest budget, from the first shard."""
-    if cell.spec is None or cell.stance == OBLIVIOUS or shard.start != 0 or "noise" in cell.spec.name:
+    """Whether examples are kept: of informed attacks other than noise, at the largest budget, from the first shard.
+
+    Where the gallery is perturbed there is no one image to show.
+    """
+    if cell.spec is None or cell.stance in (OBLIVIOUS, TRANSFER) or shard.start != 0:
+        return False
+    if "noise" in cell.spec.name or cell.spec.name == SAVED or bench.task.perturbs != "query":
         return False
     budgets = bench.audit.budgets if cell.spec.budgets is None else cell.spec.budgets
     return cell.eps == max(budgets) and cell.seed == bench.audit.seeds[0]
@@ -60,7 +65,7 @@ def keep_pictures(
     ]
     who = {name: getattr(cell, name) for name in ("data", "victim", "defense", "stance", "attack")}
     budget = {"norm": norm_of(cell), "eps": None if math.isinf(cell.eps) else cell.eps}
-    content = {"task": bench.task.name, **who, **budget, "examples": examples}
+    content = {"task": bench.task.label, **who, **budget, "examples": examples}
     store.write_json(f"pictures/{bench.key(cell, shard)}.json", content)
 
 

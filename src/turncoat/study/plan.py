@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from turncoat.core.errors import UserError
 from turncoat.study.roundtrip import RoundTrip
-from turncoat.study.settings import change, in_lists
+from turncoat.study.settings import change, every_threat, in_lists
 
 
 def budget(value: object) -> object:
@@ -49,7 +49,11 @@ class _Named(BaseModel):
 
 
 class TaskSpec(_Named):
-    """One of the tasks, with its options."""
+    """One of the tasks, with its options; `threat: all` of `ranking` is short for an audit of each threat."""
+
+    @property
+    def title(self) -> str:
+        return " ".join([self.name, *[str(self.options[key]) for key in ("threat",) if key in self.options]])
 
 
 class DataSpec(_Named):
@@ -67,7 +71,8 @@ class AttackSpec(_Named):
 
     `budgets` replaces those of the audit; `objective` names another intention; `spend` lets the attack go on after a
     sample is broken; `roundtrip` saves and reloads the images before they are judged, and adds a clean row that went
-    the same way; `label` is what the report calls it.
+    the same way; `layer` attacks the descriptor at that layer of the victim (a path as in its `taps`) instead of the
+    ranked one; `on` is the data set that a universal perturbation is learnt from; `label` is what the report calls it.
     """
 
     label: str | None = None
@@ -75,6 +80,8 @@ class AttackSpec(_Named):
     budgets: tuple[Budget, ...] | None = None
     spend: bool | None = None
     roundtrip: RoundTrip = "none"
+    layer: str | None = None
+    on: DataSpec | None = None
 
 
 class VictimSpec(_Strict):
@@ -90,6 +97,10 @@ class VictimSpec(_Strict):
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     options: dict[str, JsonValue] = {}
+    mirror: bool = False
+    scales: tuple[float, ...] = (1.0,)
+    scale_power: float | Literal["learned"] = 1.0
+    whitening: str | None = None
 
 
 class TransferSpec(_Strict):
@@ -123,6 +134,10 @@ class Audit(_Strict):
     seeds: tuple[int, ...] = (0,)
     shard: int = Field(default=128, ge=1)
     transfer: TransferSpec | None = None
+
+    @property
+    def ensembles(self) -> dict[str, tuple[str, ...]]:
+        return self.transfer.ensembles if self.transfer else {}
 
     @model_validator(mode="before")
     @classmethod
@@ -191,11 +206,13 @@ class Study(_Strict):
     @model_validator(mode="before")
     @classmethod
     def _one(cls, value: object) -> object:
-        if not isinstance(value, Mapping) or "audits" in value:
+        if not isinstance(value, Mapping):
             return value
+        if "audits" in value:
+            return {**value, "audits": every_threat(value["audits"])}
         own = {key: item for key, item in value.items() if key in cls.model_fields}
         audit = {key: item for key, item in value.items() if key not in cls.model_fields}
-        return {**own, "audits": [audit]}
+        return {**own, "audits": every_threat([audit])}
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -207,7 +224,7 @@ class Study(_Strict):
     def _told_apart(self) -> Self:
         """No two audits have rows of the same names."""
         rows = [
-            (audit.task.name, data.label or data.name, victim.name)
+            (audit.task.title, data.label or data.name, victim.name)
             for audit in self.audits
             for data in audit.data
             for victim in audit.victims

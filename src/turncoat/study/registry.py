@@ -12,17 +12,22 @@ from typing import TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from turncoat.attacks.attack import Attack
-from turncoat.attacks.presets import features, gradient
+from turncoat.attacks.elsewhere import OnLayer
+from turncoat.attacks.presets import features, gradient, rankings, released, transfer, universal
 from turncoat.attacks.saved import Saved
+from turncoat.attacks.universal import Universal
 from turncoat.core.errors import UserError
 from turncoat.core.objective import Objective
+from turncoat.core.truth import Columns
 from turncoat.defenses.purifier import Purifier
 from turncoat.defenses.transforms import BitDepth, Jpeg
 from turncoat.objectives.features import FeatureDistance, OppositeDirection
+from turncoat.objectives.guides import Guided
 from turncoat.objectives.labels import CrossEntropy, DifferenceOfLogitsRatio, LogitMargin
 from turncoat.study.plan import AttackSpec, DefenseSpec, TaskSpec, budget
 from turncoat.tasks.attributes import AttributeRecognition
 from turncoat.tasks.classification import Classification
+from turncoat.tasks.ranking import ranking
 from turncoat.tasks.retrieval import Retrieval
 from turncoat.tasks.task import Task
 from turncoat.tasks.verification import Verification
@@ -30,6 +35,7 @@ from turncoat.tasks.verification import Verification
 TASKS: Mapping[str, Callable[..., Task]] = {
     "attributes": AttributeRecognition,
     "classification": Classification,
+    "ranking": ranking,
     "retrieval": Retrieval,
     "verification": Verification,
 }
@@ -40,24 +46,33 @@ ATTACKS: Mapping[str, Callable[..., Attack]] = {
     "apgd_targeted": gradient.apgd_targeted,
     "bim": gradient.bim,
     "cw": gradient.cw,
+    "es": rankings.es,
     "fgsm": gradient.fgsm,
+    "fna": rankings.fna,
     "label_smoothing": gradient.label_smoothing,
     "least_likely": gradient.least_likely,
     "mifgsm": gradient.mifgsm,
     "noise": gradient.noise,
     "pgd": gradient.pgd,
     "pire": features.pire,
+    "robrank": rankings.robrank,
     "saved": Saved,
     "sma": features.sma,
     "sign_noise": partial(gradient.noise, sign=True),
+    "sma_released": released.sma_released,
     "tma": features.tma,
+    "tma_targeted": rankings.tma_targeted,
+    "transferable": transfer.transferable,
+    "universal": universal.universal,
     "uturn": features.uturn,
+    "uturn_released": released.uturn_released,
 }
 OBJECTIVES: Mapping[str, Callable[[], Objective]] = {
     "cross_entropy": CrossEntropy,
     "cross_entropy_predicted": partial(CrossEntropy, predicted=True),
     "dlr": DifferenceOfLogitsRatio,
     "feature_distance": FeatureDistance,
+    "furthest_negative": Guided,
     "margin": LogitMargin,
     "opposite_direction": OppositeDirection,
 }
@@ -74,8 +89,11 @@ def make_defense(spec: DefenseSpec) -> Purifier:
     return call(choose(DEFENSES, spec.name, "defense"), f"defense {spec.name}", spec.options)
 
 
-def make_attack(spec: AttackSpec, eps: float, task: Task) -> Attack:
-    """The attack a study names, at one budget, against what the task holds dear unless an objective is named."""
+def make_attack(spec: AttackSpec, eps: float, task: Task, context: Columns | None = None) -> Attack:
+    """The attack a study names, at one budget, against what the task holds dear unless an objective is named.
+
+    `context` is what the attacker knows of the data set; without it an attack that looks at the gallery cannot run.
+    """
     preset = choose(ATTACKS, spec.name, "attack")
     if "eps" in spec.options:
         raise UserError(f"attack {spec.name}: the budget is not an option, write budgets: [{spec.options['eps']}]")
@@ -83,17 +101,39 @@ def make_attack(spec: AttackSpec, eps: float, task: Task) -> Attack:
         raise UserError(f"attack {spec.name} needs a finite budget; only cw does without")
     options = {key: budget(value) if key in ("size", "lr") else value for key, value in spec.options.items()}
     if "objective" in inspect.signature(preset).parameters:
-        options["objective"] = _objective(spec, task)
+        options["objective"] = _objective(spec, task, context)
     elif spec.objective is not None:
         raise UserError(f"attack {spec.name} has an objective of its own: leave {spec.objective!r} out")
-    return call(preset, f"attack {spec.name}", {"eps": eps, **options})
+    attack = call(preset, f"attack {spec.name}", {"eps": eps, **options})
+    unknown = [name for name in wants(attack) if name not in task.offers]
+    if unknown:
+        raise UserError(f"attack {spec.name} wants {', '.join(unknown)}, which {task.name} does not give: leave it out")
+    if spec.on is not None and not isinstance(attack, Universal):
+        raise UserError(f"attack {spec.name} learns from no data: leave `on` out")
+    return attack if spec.layer is None else _elsewhere(attack, spec, spec.layer)
 
 
-def _objective(spec: AttackSpec, task: Task) -> Objective:
+def _elsewhere(attack: Attack, spec: AttackSpec, layer: str) -> Attack:
+    """The attack on another layer, where all that it needs is what the layer says of the images themselves."""
+    if not isinstance(getattr(attack, "objective", None), (OppositeDirection, FeatureDistance)) or spec.on is not None:
+        raise UserError(
+            f"attack {spec.name} cannot be aimed at layer {layer!r}: that is for attacks on an image's own descriptor, "
+            "like uturn, sma, pire and tma"
+        )
+    return OnLayer(attack, layer)
+
+
+def wants(attack: Attack) -> tuple[str, ...]:
+    """The columns of truth that a task makes only for those who ask, as this attack does."""
+    objective = getattr(attack, "objective", None)
+    return objective.wants if isinstance(objective, Objective) else ()
+
+
+def _objective(spec: AttackSpec, task: Task, context: Columns | None) -> Objective:
     if spec.objective is not None:
         return choose(OBJECTIVES, spec.objective, "objective")()
     if spec.name != "cw":
-        return task.objective
+        return task.objective if context is None else task.intention(context)
     if task.margin is None:
         raise UserError(f"attack cw needs a margin, which {task.name} has not: leave it out there")
     return task.margin

@@ -12,6 +12,7 @@ from turncoat.study.cells import CLEAN, Cell
 from turncoat.study.craft import Crafting
 from turncoat.study.dataset import DataSet
 from turncoat.study.diagnosis import write_diagnosis
+from turncoat.study.maps import write_maps
 from turncoat.study.pictures import keep_pictures, pictured, write_index
 from turncoat.study.plan import Audit, Study, VictimSpec
 from turncoat.study.store import Store
@@ -45,7 +46,7 @@ def _together(place: int, audit: Audit, dataset: DataSet, root: Path, features: 
     """The benches of one data set, each knowing those whose images it may be judged on."""
     alone = {spec.name: Bench(place, audit, dataset, spec, root, features) for spec in audit.victims}
     others: dict[str, Bench] = dict(alone)
-    for name, members in (audit.transfer.ensembles if audit.transfer else {}).items():
+    for name, members in audit.ensembles.items():
         from turncoat.study.ensemble import EnsembleBench
 
         spec = VictimSpec(name=name, source="ensemble:" + "+".join(members))
@@ -79,6 +80,7 @@ def run(
     store.write_json("versions.json", versions())
     write_index(work, store)
     write_diagnosis(rows, store)
+    write_maps(work, store, study.features)
     store.write_json("summary.json", rows)
     return rows
 

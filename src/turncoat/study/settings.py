@@ -1,4 +1,4 @@
-"""Changes to a study from the command line: `key.path=value`."""
+"""Short forms of a study written out, and changes from the command line: `key.path=value`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import yaml
 from pydantic import JsonValue
 
 from turncoat.core.errors import UserError
+from turncoat.tasks.ranking import SCORED
 
 PLURAL = ("data", "victims", "defenses", "attacks", "budgets", "seeds")
 
@@ -61,3 +62,17 @@ def in_lists(audit: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return {
         key: [item] if key in PLURAL and not isinstance(item, (list, tuple)) else item for key, item in audit.items()
     }
+
+
+def every_threat(audits: object) -> object:
+    """The audits as a study lists them; one of `ranking` with `threat: all` becomes nine, one for each threat."""
+    if not isinstance(audits, (list, tuple)):
+        return audits
+    spread: list[object] = []
+    for audit in audits:
+        task = audit.get("task") if isinstance(audit, Mapping) else None
+        if isinstance(task, Mapping) and (task.get("name"), task.get("threat")) == ("ranking", "all"):
+            spread += [{**audit, "task": {**task, "threat": threat}} for threat in SCORED]
+        else:
+            spread.append(audit)
+    return spread

@@ -80,8 +80,9 @@ class Store:
     def seconds(self, keys: Sequence[str]) -> float:
         return sum(float(self.read_json(f"records/{key}.json")["seconds"]) for key in keys)
 
-    def write_json(self, name: str, content: object) -> None:
-        self.write_bytes(name, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    def write_json(self, name: str, content: object, *, indent: int | None = 1) -> None:
+        """Write JSON to be read by people, or with `indent` None in one line."""
+        self.write_bytes(name, (json.dumps(content, indent=indent, allow_nan=False) + "\n").encode())
 
     def read_json(self, name: str) -> dict[str, float]:
         content: dict[str, float] = json.loads((self.folder / name).read_text(encoding="utf-8"))

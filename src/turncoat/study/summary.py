@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 
 from turncoat.study.cells import CLEAN, CONTROLS, OBLIVIOUS, SAVED, Cell
-from turncoat.study.lines import WORST
+from turncoat.study.joint import Part, joint_rows
+from turncoat.study.lines import WORST, plain
 from turncoat.study.store import Store
-from turncoat.tasks.metrics.estimate import Estimate
 from turncoat.tasks.task import Records, Task
 
 Row = dict[str, object]
@@ -35,10 +35,11 @@ class Finished:
 
 
 def summarise(store: Store, finished: Sequence[Finished]) -> list[Row]:
-    """One row per cell, and one per defence and budget for the worst of its attacks, sample by sample."""
+    """One row per cell, one per defence and budget for the worst of its attacks, sample by sample, and joint scores."""
     clean = {_front(one.cell): store.read(one.shards) for one in finished if one.cell.attack == CLEAN}
-    rows = [_row(store, one, store.read(one.shards), clean[_front(one.cell)]) for one in finished]
-    return rows + [_worst(store, group, clean) for group in _rivals(finished)]
+    parts = [_part(store, one, store.read(one.shards), clean[_front(one.cell)]) for one in finished]
+    parts += [_worst(store, group, clean) for group in _rivals(finished)]
+    return [part.row for part in parts] + joint_rows(parts)
 
 
 def _rivals(finished: Sequence[Finished]) -> Iterable[list[Finished]]:
@@ -62,14 +63,18 @@ def _rivals(finished: Sequence[Finished]) -> Iterable[list[Finished]]:
     return [list(members) for _, members in groupby(ordered, key=group)]
 
 
-def _worst(store: Store, group: list[Finished], clean: Mapping[tuple[object, ...], Records]) -> Row:
+def _worst(store: Store, group: list[Finished], clean: Mapping[tuple[object, ...], Records]) -> Part:
     first = next(one for one in group if one.cell.stance != OBLIVIOUS)
     worst = _WORST.format(harm=", ".join(first.task.harm))
     shards = tuple(key for one in group for key in one.shards)
-    row = _row(store, first, store.query(worst, shards), clean[_front(first.cell)])
+    part = _part(store, first, store.query(worst, shards), clean[_front(first.cell)])
     costs = [_cost(store, one) for one in group]
     totals = {name: sum(cost[name] for cost in costs) for name in ("forwards", "backwards", "seconds")}
-    return {**row, "attack": WORST, "control": False, "seed": None, **totals}
+    return replace(part, row={**part.row, "attack": WORST, "control": False, "seed": None, **totals})
+
+
+def _part(store: Store, one: Finished, records: Records, clean: Records) -> Part:
+    return Part(_row(store, one, records, clean), one.task, records)
 
 
 def _row(store: Store, one: Finished, records: Records, clean: Records) -> Row:
@@ -78,7 +83,7 @@ def _row(store: Store, one: Finished, records: Records, clean: Records) -> Row:
     if cell.attack != CLEAN:
         metrics = {**metrics, **one.task.compare(clean, records)}
     return {
-        "task": one.task.name,
+        "task": one.task.label,
         "data": cell.data,
         "victim": cell.victim,
         "defense": cell.defense,
@@ -92,7 +97,7 @@ def _row(store: Store, one: Finished, records: Records, clean: Records) -> Row:
         "seed": cell.seed,
         "n": len(records["index"]),
         "left_out": int(np.isnan(records["score"].astype(np.float64)).sum()),
-        "metrics": {name: _plain(estimate) for name, estimate in metrics.items()},
+        "metrics": {name: plain(estimate) for name, estimate in metrics.items()},
         **_cost(store, one),
     }
 
@@ -118,8 +123,3 @@ def norm_of(cell: Cell) -> str:
 
 def _front(cell: Cell) -> tuple[object, ...]:
     return cell.audit, cell.data, cell.victim, cell.defense
-
-
-def _plain(estimate: Estimate) -> dict[str, float | None]:
-    numbers = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {name: None if math.isnan(number) else float(number) for name, number in numbers.items()}

@@ -15,9 +15,11 @@ from turncoat.core.truth import Columns, column
 from turncoat.core.victim import Victim
 from turncoat.objectives.features import OppositeDirection
 from turncoat.tasks.embedding import embed, require_finite
+from turncoat.tasks.guides import GUIDES, guides
 from turncoat.tasks.metrics.estimate import Estimate, bootstrap
 from turncoat.tasks.metrics.ranking import rank
 from turncoat.tasks.metrics.relations import Relations, by_person, from_lists
+from turncoat.tasks.probes import probes
 from turncoat.tasks.samples import Samples
 from turncoat.tasks.task import FEATURE, Embed, Records, Task
 
@@ -45,6 +47,7 @@ class Retrieval(Task):
     columns = ("person",)
     compares = "gallery"
     harm = ("score", "ap", "cosine_to_clean")
+    offers = GUIDES
 
     @property
     def objective(self) -> OppositeDirection:
@@ -71,6 +74,9 @@ class Retrieval(Task):
 
     def truth(self, samples: Samples, rows: Sequence[int], context: Columns) -> Columns:  # noqa: ARG002
         return {"label": column(samples.truth, "label")[list(rows)]} if "label" in samples.truth else {}
+
+    def guides(self, wanted: Sequence[str], samples: Samples, rows: Sequence[int], context: Columns) -> Columns:
+        return guides(wanted, probes(samples, rows, context)) if wanted else {}
 
     def judge(self, victim: Victim, images: Tensor, samples: Samples, rows: Sequence[int], context: Columns) -> Columns:
         outputs, chosen = victim.predict(images), list(rows)

@@ -40,7 +40,9 @@ class Task(ABC):
     names the column of those that are not independent of each other. `harm` names the
     columns that tell which of two attacks did more harm to a sample: the lower, the first that differs deciding.
     `columns` are those that the truth must
-    have, `compares` what the images are compared with, and `needs` the output that the victim must give.
+    have, `compares` what the images are compared with, and `needs` the output that the victim must give. `offers`
+    names the columns of truth that it makes for attacks that want them, and `entire` says that every result depends
+    on all the samples, though there is no gallery.
     """
 
     name: ClassVar[str]
@@ -51,11 +53,22 @@ class Task(ABC):
     harm: ClassVar[tuple[str, ...]] = ("score",)
     columns: ClassVar[tuple[str, ...]] = ()
     compares: ClassVar[str | None] = None
+    offers: ClassVar[tuple[str, ...]] = ()
+    entire: ClassVar[bool] = False
     perturbs: Literal["query", "gallery", "both"] = "query"
+
+    @property
+    def label(self) -> str:
+        """What the report calls it."""
+        return self.name
 
     @property
     @abstractmethod
     def objective(self) -> Objective: ...
+
+    def intention(self, context: Columns) -> Objective:  # noqa: ARG002
+        """The objective once the data set is known: the same, unless it looks at the gallery."""
+        return self.objective
 
     @property
     def criterion(self) -> Criterion | None:
@@ -85,6 +98,10 @@ class Task(ABC):
     @abstractmethod
     def truth(self, samples: Samples, rows: Sequence[int], context: Columns) -> Columns:
         """The columns of truth that objective and criterion need for the given rows."""
+
+    def guides(self, wanted: Sequence[str], samples: Samples, rows: Sequence[int], context: Columns) -> Columns:  # noqa: ARG002
+        """Those of the columns in `offers` that an attack wants, for the given rows."""
+        return {}
 
     @abstractmethod
     def judge(self, victim: Victim, images: Tensor, samples: Samples, rows: Sequence[int], context: Columns) -> Columns:

@@ -79,8 +79,8 @@ def _classes(samples: Samples, batch: int, images: int) -> list[Tensor]:
     rows = [(labels == label).nonzero()[:, 0] for label in labels.unique()]
     if not images <= batch <= images * len(rows):
         raise UserError(
-            f"{images} images per class in batches of {batch} need 1 to {len(rows)} classes in a batch, "
-            f"which is what {samples.name} has: choose a batch from {images} to {images * len(rows)}"
+            f"a batch of {batch} cannot hold {images} images per class of the {len(rows)} classes of {samples.name}: "
+            f"choose one from {images} to {images * len(rows)}"
         )
     return rows
 

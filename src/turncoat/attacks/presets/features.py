@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from turncoat.attacks.ascend import GradientAttack
 from turncoat.attacks.presets.gradient import GREY, ball, grey_steps
+from turncoat.attacks.presets.transfer import looking, moving
 from turncoat.attacks.starts import Jitter, Start, Uniform
 from turncoat.attacks.steps import Adam, Steepest
 from turncoat.objectives.features import FeatureDistance, OppositeDirection
@@ -16,19 +17,31 @@ def uturn(
     normalised: bool = True,
     steps: int | None = None,
     start: Start | None = None,
+    scales: tuple[float, ...] = (1.0,),
+    mirror: bool = False,
+    momentum: float = 0.0,
+    diversity: float = 0.0,
+    smoothing: int = 0,
+    copies: int = 0,
 ) -> GradientAttack:
     """U-turn (Zheng et al., IJCV 2023): steps of one grey level, round(min(1.25 eps, eps + 4)) of them.
 
     The article starts at the clean image, where the normalised objective has no gradient and rounding noise decides; we
     start from a seeded jitter of one grey level instead, inside the ball around the clean image.
+
+    `scales`, for example (1, 0.7071, 0.5), takes the mean of the gradients at several sizes, each on that size's own
+    descriptor and resized back (alg. 2), and `mirror` of those of the image and its mirror image; the iterates are
+    judged at all of them alike. A victim that itself fuses sizes or mirror images needs neither. `momentum`,
+    `diversity`, `smoothing` and `copies` are the tricks of `transferable`.
     """
     count = grey_steps(eps) if steps is None else steps
     return GradientAttack(
         OppositeDirection(normalised=normalised),
         ball(eps, norm),
-        Steepest(GREY),
+        moving(GREY, momentum=momentum, smoothing=smoothing),
         steps=count,
         start=start or Jitter(GREY),
+        views=looking(diversity=diversity, copies=copies, scales=scales, mirror=mirror),
     )
 
 

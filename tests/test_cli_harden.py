@@ -1,0 +1,224 @@
+"""`turncoat harden`: what it writes and tells, how it exits, and that wrong plans are one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tiny_world import pixels, write_idx
+from turncoat.cli import main
+from turncoat.core.errors import UserError
+from turncoat.data.load import load_data
+from turncoat.models.victims import load_victim
+from turncoat.study.harden import build, make_recipe, training_samples
+from turncoat.study.plan import DataSpec
+from turncoat.study.training import NetworkSpec, load_training
+
+HERE = Path(__file__).parent
+PLANS = sorted((HERE.parent / "studies" / "train").glob("*.yaml"))
+PLAN = """
+name: digits
+network: {source: "python:tiny_world:net"}
+data: {name: mnist, folder: digits, split: test}
+recipe: {name: online_uturn, every: 2, eps: 4/255}
+schedule: {epochs: 3, batch: 8, shift: 0}
+"""
+STREET = ("--set", "data={name: street_retrieval, size: 48, people: 6, height: 32}", "--set", "schedule.batch=16")
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A training on 16 grey images of 5 classes, in a folder that is not the current one."""
+    folder = tmp_path / "plans"
+    write_idx(folder / "digits", pixels(16, seed=0)[:, 0], torch.arange(16) % 5)
+    (folder / "digits.yaml").write_text(PLAN, encoding="utf-8")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("TURNCOAT_CACHE", str(tmp_path / "cache"))
+    return folder / "digits.yaml"
+
+
+def _command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["turncoat", "harden", *map(str, words)])
+    with pytest.raises(SystemExit) as done:
+        main()
+    assert isinstance(done.value.code, int)
+    return done.value.code
+
+
+def _mistake(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *words: object) -> str:
+    assert _command(monkeypatch, *words) == 2
+    told = capfd.readouterr()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert line.startswith("turncoat: ")
+    assert list(Path().iterdir()) == [], "it began to work"
+    return line
+
+
+def test_the_built_in_training_needs_no_plan_and_its_weights_make_a_victim(
+    plan: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--recipe", "hm", "--set", "recipe.steps=2", *STREET, "--epochs", 2, "--seed", 3)
+    assert _command(monkeypatch, *words) == 0
+    told = capsys.readouterr().out.splitlines()
+    weights = Path("runs/train/street_retrieval_hm.safetensors")
+    assert [line.split()[:3] for line in told[:2]] == [["epoch", "1/2", "50%"], ["epoch", "2/2", "100%"]]
+    assert all(word in told[0] for word in ("triplet", "identity", "forward", "backward", "left"))
+    assert told[2] == f"weights: {weights}"
+    account = json.loads(weights.with_suffix(".json").read_text())
+    assert account["recipe"] == {"name": "hm", "steps": 2}
+    assert account["seed"] == 3
+    assert account["schedule"]["epochs"] == 2
+    assert account["options"] == {"classes": 6}
+    assert account["forwards"] > account["backwards"] > 6 * 16
+    assert account["versions"]["torch"] == torch.__version__
+    assert account["loss"] > 0
+    victim = load_victim("turncoat:small_reid", weights=weights, options={"classes": 6})
+    assert victim(torch.rand(2, 3, 32, 16)).embedding.shape == (2, 64)
+
+
+def test_the_same_seed_gives_the_same_bytes(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert _command(monkeypatch, plan, "--out", f"{name}.safetensors", "--seed", seed) == 0
+    first, again, other = (Path(f"{name}.safetensors").read_bytes() for name in "abc")
+    assert first == again != other
+
+
+def test_a_plan_is_obeyed_and_can_be_changed(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _command(monkeypatch, plan, "--set", "recipe.every=1", "--set", "data.folder=./digits") == 0
+    account = json.loads(Path("runs/train/digits.json").read_text())
+    assert account["recipe"] == {"name": "online_uturn", "every": 1, "eps": "4/255"}
+    per_step = 2 * 8 + 8 * (1 + 6)  # clean and turned images; one look at the clean ones and five steps, six looks
+    assert account["forwards"] == 6 * per_step
+    assert load_file("runs/train/digits.safetensors")["head.weight"].shape == (5, 24)
+    assert _command(monkeypatch, plan, "--recipe", "natural", "--set", "schedule.budget=100") == 0
+    account = json.loads(Path("runs/train/digits_natural.json").read_text())
+    assert account["recipe"] == {"name": "natural"}
+    assert account["forwards"] + account["backwards"] == 112
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("schedule:", "schedul:", "schedul: this key is unknown"),
+        ("epochs: 3", "epohs: 3", "schedule.epohs: "),
+        ("epochs: 3", "epochs: 0", "schedule: epochs is 0"),
+        ("epochs: 3", "epochs: many", "schedule.epochs: "),
+        ("batch: 8", "batch: 8, optimiser: adam", "schedule.optimiser: "),
+        ("online_uturn", "online_utrn", "there is no recipe 'online_utrn': did you mean 'online_uturn'?"),
+        ("every: 2", "evry: 2", "recipe online_uturn has no option 'evry'"),
+        ("every: 2", "every: 0", "every must be 1 or more"),
+        ("eps: 4/255", "eps: 4", "eps=4 is more than a whole image can change"),
+        ("tiny_world:net", "tiny_world:nte", "has no function 'nte'"),
+        ('net"', 'net", options: {classes: 3}', "mnist has 5 classes, but the network knows 3"),
+        ('net"', 'net", weights: w.safetensors', "no weights at "),
+        ('net"', 'net", source2: x', "network.source2: this key is unknown"),
+        ("mnist", "mnits", "no data set is called 'mnits'"),
+        ("folder: digits", "folder: digit", "digit does not exist"),
+        ("name: digits", "name: a/b", "name: "),
+        ("name: digits", "name: [", "is not YAML"),
+    ],
+)
+def test_a_mistake_in_a_plan_is_one_line(
+    plan: Path, old: str, new: str, told: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert PLAN.count(old) == 1
+    plan.write_text(PLAN.replace(old, new), encoding="utf-8")
+    assert told in _mistake(monkeypatch, capfd, plan)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--recipe", "hmm"], "did you mean 'hm'?"),
+        (["--network", "small_reid"], "cannot tell what network 'small_reid' is"),
+        (["--data", "steet_retrieval"], "did you mean 'street_retrieval'?"),
+        (["--out", "weights.pt"], "weights.pt: weights are written as .safetensors"),
+        (["nowhere.yaml"], "there is no training nowhere.yaml"),
+        (["--set", "seed=x"], "the training: seed: "),
+        (["--recipe", "est", *STREET, "--set", "schedule.batch=30"], "choose one from 4 to 24"),
+        (["--data", "street_attributes", "--set", "data.size=8", "--set", "data.height=32"], "small_reid"),
+    ],
+)
+def test_a_wrong_word_is_one_line(
+    plan: Path, words: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert told in _mistake(monkeypatch, capfd, *words)
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_the_plans_that_come_with_it_can_be_read(path: Path) -> None:
+    read = load_training(path)
+    make_recipe(read.recipe)
+    assert read.name == path.stem
+    assert path.read_text().startswith("# ")
+
+
+def test_there_are_plans() -> None:
+    assert len(PLANS) > 8
+
+
+@pytest.mark.parametrize("name", ["street_retrieval", "street_verification", "street_classification"])
+def test_a_reader_with_splits_gives_its_training_split(name: str) -> None:
+    size = {"size": 24, "people": 4, ("pixels" if name == "street_verification" else "height"): 32}
+    samples = training_samples(DataSpec(name=name, **size), Path())  # type: ignore[arg-type]
+    assert samples.keys == load_data(name, split="train", **size).keys
+    test = (
+        training_samples(DataSpec(name="street_classification", split="test", **{**size, "height": 32}), Path())
+        if name == "street_classification"
+        else None
+    )
+    assert test is None or test.keys != samples.keys
+
+
+@pytest.mark.parametrize(
+    ("source", "options"),
+    [
+        ("turncoat:small_reid", {"classes": 4}),
+        ("turncoat:small_pcb", {"classes": 4}),
+        ("turncoat:resnet20", {"classes": 4}),
+        ("python:tiny_world:net", {"classes": 4}),
+        ("builtin:street_retrieval", {}),
+    ],
+)
+def test_the_network_has_as_many_classes_as_the_data(source: str, options: dict[str, int]) -> None:
+    samples = training_samples(DataSpec(name="street_retrieval", size=8, people=4, height=32), Path())  # type: ignore[call-arg]
+    network, used = build(NetworkSpec(source=source), samples, Path(), seed=0)
+    assert used == options
+    again, _ = build(NetworkSpec(source=source), samples, Path(), seed=0)
+    assert all(torch.equal(values, again.state_dict()[name]) for name, values in network.state_dict().items())
+
+
+def test_attributes_are_counted_and_data_without_truth_are_told() -> None:
+    samples = training_samples(DataSpec(name="street_attributes", size=8, height=32), Path())  # type: ignore[call-arg]
+    _, used = build(NetworkSpec(source="turncoat:small_attributes"), samples, Path(), seed=0)
+    assert used == {"attributes": 28}
+    bare = samples.__class__(samples.name, samples.keys, samples.read, {})
+    with pytest.raises(UserError, match="training needs labels, people or attributes; street attributes holds nothing"):
+        build(NetworkSpec(source="turncoat:small_attributes"), bare, Path(), seed=0)
+
+
+def test_an_interrupted_training_exits_130_and_leaves_nothing(plan: Path) -> None:
+    plan.write_text(PLAN.replace("epochs: 3", "epochs: 100000"), encoding="utf-8")
+    words = [sys.executable, "-c", "from turncoat.cli import main; main()", "harden", str(plan)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE), "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
+    assert process.stdout is not None
+    for _ in range(3):
+        assert process.stdout.readline().startswith("epoch"), process.communicate()
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert told == "turncoat: stopped; nothing was written\n"
+    assert [path for path in Path().rglob("*") if path.is_file()] == []
