@@ -13,7 +13,9 @@ from turncoat.attacks.ascend import GradientAttack
 from turncoat.attacks.attack import Attack
 from turncoat.attacks.cw import CarliniWagner
 from turncoat.attacks.gauntlet import Gauntlet
-from turncoat.attacks.presets import features, gradient
+from turncoat.attacks.presets import features, gradient, released, transfer
+from turncoat.attacks.presets.universal import universal
+from turncoat.attacks.released import Scaled
 from turncoat.core.criterion import Criterion
 from turncoat.core.objective import Objective
 from turncoat.core.result import AttackResult
@@ -29,6 +31,7 @@ from turncoat.objectives.pairs import PairSimilarity
 GREY = 1 / 255
 EPS = 4 * GREY
 EPS_L2 = 0.4
+CHECKS = (torch.arange(3 * 8 * 8, dtype=torch.float64).view(1, 3, 8, 8) % 3 - 1).sign()
 SAMPLES = 6
 CLASSES = 5
 
@@ -145,6 +148,12 @@ class Case:
     def name(self) -> str:
         return f"{self.attack}-{self.job.name}"
 
+    @property
+    def reach(self) -> float:
+        """What the budget bounds; the released code's attacks state a bound of their own, which is more than eps."""
+        constraint = getattr(self.make(self.eps), "constraint", None)
+        return constraint.reach if isinstance(constraint, Scaled) else self.eps
+
     def run(self, victim: Victim | None = None, images: Tensor | None = None, **changes: object) -> AttackResult:
         """The attack on the tiny victim and images, or on what is given instead; `rows` takes some of the samples."""
         victim = victim or tiny_victim()
@@ -192,6 +201,20 @@ def _table() -> Iterable[Case]:
         yield Case("sma", job, lambda eps: features.sma(eps, steps=6))
         yield Case("pire", job, lambda eps: features.pire(eps, steps=6, lr=1.0))
         yield Case("tma", job, lambda eps: features.tma(eps, steps=6, lr=1.0))
+
+    for job in (OPPOSITE, CROSS_ENTROPY, PAIRS):
+        aim = {"objective": job.objective}
+        yield Case("transferable", job, lambda eps, aim=aim: transfer.transferable(eps, **aim, steps=5, copies=3))
+        yield Case("fixed", job, lambda eps, aim=aim: universal(eps, **aim).fixed(eps * CHECKS))
+    tricks = {"momentum": 0.9, "diversity": 1.0, "smoothing": 3, "copies": 2}
+    yield Case("uturn-tricks", OWN_RETRIEVE, lambda eps: features.uturn(eps, steps=5, **tricks))
+    # raw: normalised, both would begin where the slope is rounding noise, as the code they stand for does
+    yield Case("released", OWN_RETRIEVE, lambda eps: released.uturn_released(eps, steps=6, normalised=False))
+    yield Case(
+        "released-noisy",
+        OWN_RETRIEVE,
+        lambda eps: released.uturn_released(eps, steps=6, noisy_centre=True, normalised=False),
+    )
 
 
 CASES = tuple(_table())

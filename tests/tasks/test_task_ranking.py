@@ -43,14 +43,18 @@ class Smooth(nn.Module):
         return {"embedding": torch.tanh((images.flatten(1).double() - 0.5) @ self.first) @ self.second}
 
 
-def _part(name: str, count: int, seed: int, **truth: Tensor) -> Samples:
-    images = torch.randint(0, 256, (count, 3, 4, 4), generator=seeded(seed), dtype=torch.uint8)
-    return Samples(name, [f"{name}{row}" for row in range(count)], lambda row: images[row], truth)
+def _part(name: str, person: Tensor, seed: int) -> Samples:
+    """Pictures of a person are alike, but not the same."""
+    looks = torch.rand(int(person.max()) + 1, 3, 4, 4, generator=seeded(0))
+    own = torch.rand(len(person), 3, 4, 4, generator=seeded(seed))
+    images = ((0.7 * looks[person] + 0.3 * own) * 255).to(torch.uint8)
+    keys = [f"{name}{row}" for row in range(len(person))]
+    return Samples(name, keys, lambda row: images[row], {"person": person})
 
 
 def _set(queries: int = 10, gallery: int = 60) -> Samples:
-    wall = _part("g", gallery, 2, person=torch.arange(gallery) % 7)
-    return replace(_part("q", queries, 1, person=torch.arange(queries) % 7), against=wall)
+    wall = _part("g", torch.arange(gallery) % 7, 2)
+    return replace(_part("q", torch.arange(queries) % 7, 1), against=wall)
 
 
 VICTIM, SAMPLES = Victim(Smooth()), _set()
@@ -85,11 +89,12 @@ def _after(task: RankingRobustness, samples: Samples = SAMPLES) -> Columns:
 @pytest.mark.parametrize("itself", [False, True])
 @pytest.mark.parametrize("kind", AIMS)
 def test_every_threat_lowers_what_it_threatens(kind: str, itself: bool) -> None:
-    task = ranking(kind, itself=itself, others=2)  # type: ignore[arg-type]
+    task = ranking(kind, itself=itself, others=2, xi=1.0)  # type: ignore[arg-type]
     samples = _set(40) if itself else SAMPLES
     before, after = (_judge(task, samples=samples), _after(task, samples))
-    assert after["robustness"].nanmean() < 0.6 * before["robustness"].nanmean()
-    assert (after["robustness"] <= before["robustness"]).double().mean() > 0.85
+    assert after["robustness"].nanmean() < (0.9 if "sp" in kind else 0.6) * before["robustness"].nanmean()
+    right = before["score"] >= 0.5  # where the first answer is wrong, GTM moves away from it
+    assert (after["robustness"] <= before["robustness"])[right].double().mean() > 0.9
     assert ((after["score"] >= 0) & (after["score"] <= 1)).all()
 
 
@@ -254,12 +259,12 @@ def test_es_finds_what_uturn_finds() -> None:
 
 def test_semantics_preserving_keeps_the_top_better() -> None:
     free, keeping = ranking("qa_plus"), ranking("spqa_plus")
-    context, known = _known(keeping)
+    _, known = _known(keeping)
     moved = [VICTIM.predict(_attack(task).images).descriptor for task in (free, keeping)]
     kept = [keeping.aim.measure(seen, known)["rank_kept"].mean() for seen in moved]
     assert kept[1] < 0.5 * kept[0]
-    steep = ranking("spqa_plus", growth=0.0, xi=0.0)
-    assert torch.equal(_attack(steep).images, _attack(free).images)
+    without = ranking("spqa_plus", xi=0.0)
+    assert torch.equal(_attack(without).images, _attack(free).images)
 
 
 def test_metrics_and_changes_are_means_of_the_records() -> None:

@@ -201,7 +201,7 @@ def test_act_brings_positives_and_negatives_together_and_spares_the_anchors(craf
     assert loss.total.item() == pytest.approx(_triplet(shown, torch.arange(15)), rel=1e-4)
     full, _ = _loss_of(Act())
     identity = F.cross_entropy(Flat().train()(shown)["logits"], LABELS[rows.rows])
-    assert float(full.parts["identity"]) == pytest.approx(float(identity), rel=1e-4)
+    assert float(full.parts["identity"]) == pytest.approx(identity.item(), rel=1e-4)
 
 
 def test_hm_makes_triplets_harder_but_not_harder_than_wanted(crafted: list[Tensor]) -> None:
@@ -232,7 +232,7 @@ def test_goat_trains_on_guided_images_only(crafted: list[Tensor]) -> None:
     loss, _ = _loss_of(Goat())
     (moved,) = crafted
     assert (moved - _batch()["images"]).abs().max() <= 5 / 255 + 1e-6
-    assert loss.total.item() == pytest.approx(float(F.cross_entropy(Flat().train()(moved)["logits"], LABELS)), rel=1e-5)
+    assert loss.total.item() == pytest.approx(F.cross_entropy(Flat().train()(moved)["logits"], LABELS).item(), rel=1e-5)
 
 
 def test_online_uturn_adds_a_tenth_of_the_loss_of_a_batch_of_its_own(crafted: list[Tensor]) -> None:
@@ -243,7 +243,7 @@ def test_online_uturn_adds_a_tenth_of_the_loss_of_a_batch_of_its_own(crafted: li
     fresh = Flat().train()
     clean = F.cross_entropy(fresh(images)["logits"], LABELS)
     adversarial = F.cross_entropy(fresh(turned)["logits"], LABELS)
-    assert loss.total.item() == pytest.approx(float(clean + 0.1 * adversarial), rel=1e-5)
+    assert loss.total.item() == pytest.approx((clean + 0.1 * adversarial).item(), rel=1e-5)
     torch.testing.assert_close(network.norm.running_mean, fresh.norm.running_mean)
     assert network.norm.num_batches_tracked == 2
     with torch.no_grad():
@@ -302,8 +302,13 @@ def test_every_recipe_gives_the_same_weights_for_the_same_seed_and_learns(name: 
     [
         (lambda: OnlineUturn(every=0), "every must be 1 or more"),
         (lambda: OnlineUturn(weight=-1), "weight not below 0"),
+        (lambda: OnlineUturn(steps=0), "moves nothing"),
+        (lambda: OnlineUturn(eps=16), "more than a whole image"),
         (lambda: Goat(pull=-1), "count guides"),
-        (lambda: Hm(margin=0), "give one above 0"),
+        (lambda: Goat(steps=0), "moves nothing"),
+        (lambda: Act(eps=8), "more than a whole image"),
+        (lambda: Est(steps=0), "must be above 0"),
+        (lambda: Hm(margin=0), "must be above 0"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_told(make: Callable[[], Recipe], told: str) -> None:

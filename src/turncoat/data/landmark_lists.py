@@ -71,7 +71,8 @@ def read_pickle(path: Path, kinds: tuple[set[str], set[str]]) -> Listing:
 def read_texts(folder: Path, images: Sequence[str], broken: Collection[str] = ()) -> Listing:
     """The first form: `<landmark>_<n>_{query,good,ok,junk}.txt` in `folder`, over images with the stems `images`.
 
-    Good and ok answer alike; `broken` images count for nothing. A query is `oxc1_all_souls_000013 136.5 34.1 648.5 955.7`, in Paris without `oxc1_`.
+    Good and ok answer alike; `broken` images count for nothing. A query is an image and its box, such as
+    `oxc1_all_souls_000013 136.5 34.1 648.5 955.7`; in Paris the image has no `oxc1_` before it.
     """
     row = {name: number for number, name in enumerate(images)}
     questions = []

@@ -17,10 +17,10 @@ _NAME = re.compile(r"^(-?\d+)_c(\d+)")
 def market(folder: str | Path, split: str = "test", *, size: tuple[int, int] | None = (256, 128)) -> Samples:
     """Market-1501 (Zheng et al., ICCV 2015): images such as `<folder>/query/0002_c1s1_000451_03.jpg`.
 
-    Beside `query` lie `bounding_box_test` and `bounding_box_train`. Truth: `person`, `camera`. "test" gives the queries with the
-    whole gallery folder in `against`: person 0 (a distractor, a plain negative) and person -1 (junk, to be dropped
-    before ranking, as are a query's own person in its own camera) stay in and keep their numbers. "train" adds
-    `label`, 0..K-1 in the order of the person numbers.
+    Beside `query` lie `bounding_box_test` and `bounding_box_train`. Truth: `person`, `camera`. "test" gives the queries
+    with the whole gallery folder in `against`: person 0 (a distractor, a plain negative) and person -1 (junk, to be
+    dropped before ranking, as are a query's own person in its own camera) stay in and keep their numbers. "train"
+    adds `label`, 0..K-1 in the order of the person numbers.
     """
     return read_folders(existing_folder(folder, "market1501"), split, name="market1501", size=size)
 

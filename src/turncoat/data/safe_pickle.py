@@ -57,6 +57,11 @@ def _scalar(dtype: object, raw: object) -> int | float | bool:
     return number
 
 
+def _no_bytes() -> bytes:
+    """How Python 3 writes the bytes of an empty array in the protocols of Python 2."""
+    return b""
+
+
 _ALLOWED: Mapping[tuple[str, str], object] = {
     ("numpy.core.multiarray", "_reconstruct"): _Array,
     ("numpy._core.multiarray", "_reconstruct"): _Array,
@@ -65,6 +70,7 @@ _ALLOWED: Mapping[tuple[str, str], object] = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): codecs.encode,
+    ("__builtin__", "bytes"): _no_bytes,
 }
 
 

@@ -68,7 +68,7 @@ def metric_panel(table: Sequence[Line], metric: str) -> Drawing:
 def attack_styles(table: Sequence[Line]) -> dict[str, tuple[str, str]]:
     """A colour and a marker for each attack."""
     styles = {WORST: (WORST_COLOUR, "circle")}
-    attacks = dict.fromkeys(line.attack for line in table if line.attack not in (CLEAN, WORST))
+    attacks = dict.fromkeys(line.attack for line in table if line.hostile)
     loud = {line.attack for line in table if line.control}
     for place, attack in enumerate(one for one in attacks if one not in loud):
         styles[attack] = PALETTE[place % len(PALETTE)], SYMBOLS[(place + 1) % len(SYMBOLS)]
@@ -77,7 +77,7 @@ def attack_styles(table: Sequence[Line]) -> dict[str, tuple[str, str]]:
 
 def cost_bars(table: Sequence[Line]) -> Drawing:
     """Passes per sample and budget of each attack, forwards and backwards, by what stood in front of the victim."""
-    spent = [line for line in table if line.attack not in (CLEAN, WORST)]
+    spent = [line for line in table if line.hostile]
     kinds = dict.fromkeys((line.attack, line.defense, line.stance) for line in spent)
     labels, forwards, backwards = [], [], []
     for kind in reversed(kinds):

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from turncoat.study.cells import ADAPTIVE, CLEAN, NONE, OBLIVIOUS
+from turncoat.study.cells import ADAPTIVE, CLEAN, NONE, OBLIVIOUS, TRANSFER
 from turncoat.study.lines import WORST
 from turncoat.tasks.metrics.ers import PLAIN
 from turncoat.tasks.metrics.estimate import Estimate
@@ -42,8 +42,19 @@ TASKS: Mapping[str, str] = {
     "retrieval": "Retrieval",
     "verification": "Verification",
 }
-STANCES: Mapping[str, str] = {NONE: "no defence", OBLIVIOUS: "oblivious", ADAPTIVE: "adaptive"}
-PLACES: Mapping[str, str] = {CLEAN: "clean images", WORST: "worst of all"}
+STANCES: Mapping[str, str] = {
+    NONE: "no defence",
+    OBLIVIOUS: "oblivious",
+    ADAPTIVE: "adaptive",
+    TRANSFER: "other victim",
+}
+PLACES: Mapping[str, str] = {
+    CLEAN: "clean images",
+    WORST: "worst of all",
+    f"{CLEAN}, jpeg75": "clean, as JPEG 75",
+    f"{CLEAN}, png": "clean, as PNG",
+    f"{CLEAN}, uint8": "clean, cut to 8 bits",
+}
 
 
 def metric_name(name: str) -> str:
@@ -54,7 +65,9 @@ def metric_name(name: str) -> str:
 
 
 def task_name(name: str) -> str:
-    return TASKS.get(name, name)
+    """A task in words; those of one threat to a ranking are named by it."""
+    kind, _, threat = name.partition(" ")
+    return f"Ranking under {threat.upper()}" if kind == "ranking" and threat else TASKS.get(name, name)
 
 
 def defense_name(name: str) -> str:

@@ -11,6 +11,7 @@ import yaml
 
 from turncoat.report import names
 from turncoat.report.reading import Run, read_run
+from turncoat.report.transfer import harm, transfers
 from turncoat.report.view import sections
 from turncoat.study.lines import WORST, eps_text, is_error
 
@@ -55,12 +56,15 @@ def render(run: Run) -> str:
     return environment.get_template("page.html.j2").render(
         run=run,
         sections=parts,
+        transfers=transfers(run.table),
         drawings=drawings,
         settings=yaml.safe_dump(_given(run.study), sort_keys=False, allow_unicode=True),
         plotly=Markup(get_plotlyjs()),
         eps_text=eps_text,
+        harm=harm,
+        is_share=names.is_share,
         is_error=is_error,
-        passes=sum(line.forwards + line.backwards for line in run.table if line.attack != WORST),
+        passes=sum(line.forwards + line.backwards for line in run.table if line.attack != WORST and not line.foreign),
         seconds=sum(line.seconds for line in run.table if line.attack != WORST),
     )
 

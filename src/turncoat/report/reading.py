@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from turncoat.core.errors import UserError
+from turncoat.study.charts import Map
 from turncoat.study.diagnosis import Finding
 from turncoat.study.lines import Line, lines
 from turncoat.study.verdicts import Verdict
@@ -26,7 +27,10 @@ _PICTURE = re.compile(r'"pictures/([0-9a-f]+)\.png"')
 
 @dataclass(frozen=True)
 class Run:
-    """`albums` are the pictures of one cell each, `images` their files as data URIs by the hash that names them."""
+    """`albums` are the pictures of one cell each, `images` their files as data URIs by the hash that names them.
+
+    `maps` show descriptors and ranks; a run of an earlier version has none.
+    """
 
     study: Mapping[str, object]
     table: Sequence[Line]
@@ -35,6 +39,7 @@ class Run:
     versions: Mapping[str, str]
     albums: Sequence[Album]
     images: Mapping[str, str]
+    maps: Sequence[Map] = ()
 
 
 def read_run(folder: Path) -> Run:
@@ -57,7 +62,7 @@ def _run(folder: Path) -> Run:
         raise ValueError("summary.json holds no rows")
     diagnosis: dict[str, list[dict[str, object]]] = _json(folder / "diagnosis.json")
     versions: dict[str, str] = _json(folder / "versions.json")
-    albums: list[Album] = [_json(folder / _album(name)) for name in _json(folder / "pictures.json")]
+    albums: list[Album] = [_json(folder / _album(name)) for name in dict.fromkeys(_json(folder / "pictures.json"))]
     names = sorted(set(_PICTURE.findall(json.dumps(albums))))
     return Run(
         study=study,
@@ -67,7 +72,12 @@ def _run(folder: Path) -> Run:
         versions=versions,
         albums=albums,
         images={name: _data_uri(folder / f"pictures/{name}.png") for name in names},
+        maps=_maps(folder / "maps.json"),
     )
+
+
+def _maps(path: Path) -> list[Map]:
+    return TypeAdapter(list[Map]).validate_python(_json(path)) if path.is_file() else []
 
 
 def _json(path: Path) -> Any:  # whatever the file holds: each caller says what it expects

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 
+from turncoat.report.facts import left_out, threat
 from turncoat.report.figures import Drawing, attack_styles, cost_bars, headline_curve, metric_panel
+from turncoat.report.maps import MapView, map_views
 from turncoat.report.reading import Album, Run
 from turncoat.study.cells import CLEAN
 from turncoat.study.diagnosis import Finding
@@ -31,6 +33,8 @@ class Section:
     task: str
     data: str
     victim: str
+    threat: str
+    left_out: str
     verdicts: Sequence[Verdict]
     findings: Sequence[Finding]
     table: Sequence[Line]
@@ -43,20 +47,22 @@ class Section:
     cost: str
     albums: Sequence[Album]
     opened: int
+    maps: Sequence[MapView]
 
 
 def sections(run: Run) -> tuple[list[Section], dict[str, Drawing]]:
     """The sections of a run in their order, and their figures by name."""
     drawings: dict[str, Drawing] = {}
-    fronts = dict.fromkeys(line.front[:3] for line in run.table)
+    fronts = dict.fromkeys(line.front[:3] for line in run.table if not line.foreign)
     return [_section(run, front, f"s{place + 1}", drawings) for place, front in enumerate(fronts)], drawings
 
 
 def _section(run: Run, front: tuple[str, str, str], name: str, drawings: dict[str, Drawing]) -> Section:
     task, data, victim = front
-    table = [line for line in run.table if line.front[:3] == front]
+    table = [line for line in run.table if line.front[:3] == front and not line.foreign]
     metrics = list(dict.fromkeys(metric for line in table for metric in line.metrics))
-    bounded = {line.norm: None for line in table if line.attack != CLEAN and line.eps is not None}
+    bounded = {line.norm: None for line in table if line.hostile and line.eps is not None}
+    styles = attack_styles(table)
 
     albums = [one for one in run.albums if (one["task"], one["data"], one["victim"]) == front]
 
@@ -65,13 +71,15 @@ def _section(run: Run, front: tuple[str, str, str], name: str, drawings: dict[st
         return f"{name}-{key}"
 
     def of(norm: str) -> list[Line]:
-        return [line for line in table if line.attack == CLEAN or line.norm == norm]
+        return [line for line in table if not line.resaved and (line.attack == CLEAN or line.norm == norm)]
 
     return Section(
         id=name,
         task=task,
         data=data,
         victim=victim,
+        threat=threat(table),
+        left_out=left_out(table),
         verdicts=[one for one in run.verdicts if (one.task, one.data, one.victim) == front],
         findings=_merged([one for one in run.findings if one.front == front]),
         table=in_order(table),
@@ -85,10 +93,13 @@ def _section(run: Run, front: tuple[str, str, str], name: str, drawings: dict[st
             for place, metric in enumerate(metrics)
             if any(metric in line.metrics and not isnan(line.metrics[metric].value) for line in of(norm))
         ],
-        styles=attack_styles(table),
+        styles=styles,
         cost=drawn("cost", cost_bars(table)),
         albums=albums,
         opened=max(range(len(albums)), key=lambda place: _broken(albums[place]), default=0),
+        maps=map_views(
+            [one for one in run.maps if (one.task, one.data, one.victim) == front], table, name, drawings, styles
+        ),
     )
 
 

@@ -43,7 +43,7 @@ def diagnose(rows: Iterable[Mapping[str, object]]) -> list[Finding]:
     Carlini et al. (2019), "On evaluating adversarial robustness", section 5, and Athalye et al. (2018), section 3.1,
     list such signs; the rules and their thresholds are ours.
     """
-    table = lines(rows)
+    table = [line for line in lines(rows) if not line.foreign]
     checks: tuple[Callable[[Sequence[Line]], Found], ...] = (
         _never_informed,
         _no_better_than_noise,
@@ -96,7 +96,7 @@ def _never_informed(mine: Sequence[Line]) -> Found:
     if mine[0].defense != NONE and not any(line.stance == ADAPTIVE for line in mine):
         text = "Not evaluated adaptively: the purifier declares no way to be attacked through, so no number here "
         yield _find("warning", mine[0], text + "speaks for its robustness.")
-    attacks = [line for line in mine if line.informed and line.attack not in (CLEAN, WORST)]
+    attacks = [line for line in mine if line.informed and line.hostile]
     if attacks and all(line.control for line in attacks):
         text = "Only noise was tried: that is a control, not an attack, and no measure of robustness."
         yield _find("warning", mine[0], text)
@@ -107,9 +107,9 @@ def _never_informed(mine: Sequence[Line]) -> Found:
 
 def _no_better_than_noise(mine: Sequence[Line]) -> Found:
     """An attack that does no more than noise of the same size has failed."""
-    for group in _by([line for line in mine if line.informed and line.attack != CLEAN], lambda line: line.norm):
+    for group in _by([line for line in mine if line.informed and line.hostile], lambda line: line.norm):
         noise = {line.eps: line for line in group if line.control}
-        for attack in _by([one for one in group if not one.control and one.attack != WORST], lambda line: line.attack):
+        for attack in _by([one for one in group if not one.control], lambda line: line.attack):
             pairs = [(line, noise[line.eps]) for line in attack if line.eps in noise]
             if pairs and all(not _below(line.estimate, control.estimate) for line, control in pairs):
                 text = f"No better than noise, within the intervals, at any budget ({_budgets(attack)}): "

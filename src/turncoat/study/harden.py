@@ -106,6 +106,12 @@ def build(spec: NetworkSpec, samples: Samples, root: Path, *, seed: int) -> tupl
     return network, options
 
 
+def _located(source: str, root: Path) -> str:
+    """The source of a network with its path, if it is a file, taken from `root`."""
+    scheme, _, path = source.partition(":")
+    return f"{scheme}:{under(root, path)}" if scheme in ("onnx", "torchscript") else source
+
+
 def _outputs(source: str, samples: Samples) -> dict[str, JsonValue]:
     """The option that says how many outputs the network has, if it has one of the usual names."""
     if "label" in samples.truth:

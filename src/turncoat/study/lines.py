@@ -68,6 +68,21 @@ class Line:
         """Whether it is noise, which any attack must beat."""
         return self.noise
 
+    @property
+    def resaved(self) -> bool:
+        """Whether it is clean images again, after they were saved to a file."""
+        return self.attack.startswith(f"{CLEAN}, ") and not self.eps
+
+    @property
+    def hostile(self) -> bool:
+        """Whether it is one attack: neither clean images nor the worst of several attacks."""
+        return self.attack not in (CLEAN, WORST) and not self.resaved
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the images were made on another victim: a matter of transfer, and no figure of this victim's own."""
+        return bool(self.surrogate)
+
 
 def lines(rows: Iterable[Mapping[str, object]]) -> list[Line]:
     """Rows of summary.json with types; ValueError for one that is not such a row."""
@@ -124,7 +139,7 @@ def in_order(table: Sequence[Line]) -> list[Line]:
     attacks = list(dict.fromkeys(line.attack for line in table))
 
     def place(line: Line) -> tuple[int, bool, bool, str, float, int]:
-        knowledge = line.attack != CLEAN, line.stance == OBLIVIOUS
+        knowledge = line.hostile or line.attack == WORST, line.stance == OBLIVIOUS
         return defenses.index(line.defense), *knowledge, line.norm, line.budget, attacks.index(line.attack)
 
     return sorted(table, key=place)

@@ -21,7 +21,7 @@ from turncoat.study.told import Asked, Told, tell
 from turncoat.tasks.samples import Samples
 
 EXAMPLE_SIDE = 160
-GALLERY_SIDE = 80
+GALLERY_SIDE = 64
 
 
 def pictured(bench: Bench, cell: Cell, shard: range) -> bool:

@@ -18,7 +18,7 @@ from turncoat.tasks.samples import Samples
 from turncoat.tasks.task import Task
 from turncoat.tasks.verification import Verification
 
-RANKS = 5
+RANKS = 10
 Told = dict[str, object]
 
 
@@ -88,7 +88,7 @@ def _(task: Verification, asked: Asked) -> list[Told]:
 
 @tell.register
 def _(task: Retrieval, asked: Asked) -> list[Told]:
-    """The first gallery rows until five of them count; a `mark` is right, wrong, or junk, which nobody counts."""
+    """The first gallery rows until ten of them count; a `mark` is right, wrong, or junk, which nobody counts."""
     seen = asked.victim.predict(asked.images).descriptor.cpu()
     cosines = seen @ asked.context["gallery"].T
     marks = _marks(task, asked, cosines.shape[1])

@@ -24,7 +24,8 @@ BUILT_IN: Mapping[str, JsonValue] = {
 class NetworkSpec(_Strict):
     """The network to train and how it sees pixels; `weights` are where it starts from. See `load_victim`.
 
-    The number of classes, or of attributes, is taken from the data where `options` do not give it.
+    A bare string is the source alone. The number of classes, or of attributes, is taken from the data where `options`
+    do not give it.
     """
 
     source: str
@@ -36,6 +37,11 @@ class NetworkSpec(_Strict):
     size: tuple[int, int] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, value: object) -> object:
+        return {"source": value} if isinstance(value, str) else value
 
 
 class RecipeSpec(_Named):

@@ -37,8 +37,10 @@ class Verdict:
 def verdicts(rows: Iterable[Mapping[str, object]]) -> list[Verdict]:
     """The verdicts of the rows of summary.json, in their order."""
     table = lines(rows)
-    fronts = dict.fromkeys(line.front for line in table)
-    return [_verdict([line for line in table if line.front == front]) for front in fronts]
+    own = [line for line in table if not line.foreign]
+    carried = {line.front for line in table if line.foreign}
+    fronts = dict.fromkeys(line.front for line in own)
+    return [_verdict([line for line in own if line.front == front], carried=front in carried) for front in fronts]
 
 
 def largest(worst: Sequence[Line]) -> Line | None:
@@ -49,11 +51,11 @@ def largest(worst: Sequence[Line]) -> Line | None:
     return max(same, key=lambda line: line.budget, default=None)
 
 
-def _verdict(mine: Sequence[Line]) -> Verdict:
+def _verdict(mine: Sequence[Line], *, carried: bool) -> Verdict:
     first = mine[0]
     clean = next((line for line in mine if line.attack == CLEAN), None)
     worst = largest(mine)
-    rivals = {line.attack for line in mine if worst is not None and _same_place(line, worst) and line.attack != WORST}
+    rivals = {line.attack for line in mine if worst is not None and _same_place(line, worst) and line.hostile}
     before = clean.estimate if clean else NOTHING
     after = worst.estimate if worst else NOTHING
     return Verdict(
@@ -66,7 +68,7 @@ def _verdict(mine: Sequence[Line]) -> Verdict:
         attacks=len(rivals),
         n=first.n,
         adaptive=worst is not None,
-        sentence=_sentence(mine, before, worst, sorted(rivals)),
+        sentence=_sentence(mine, before, worst, sorted(rivals)) if worst else _unknown(mine, before, carried=carried),
     )
 
 
@@ -74,14 +76,16 @@ def _same_place(line: Line, worst: Line) -> bool:
     return (line.stance, line.norm, line.eps) == (worst.stance, worst.norm, worst.eps)
 
 
-def _sentence(mine: Sequence[Line], clean: Estimate, worst: Line | None, rivals: Sequence[str]) -> str:
+def _sentence(mine: Sequence[Line], clean: Estimate, worst: Line, rivals: Sequence[str]) -> str:
     first = mine[0]
-    who = first.victim if first.defense == NONE else f"{first.victim} behind {first.defense}"
-    if worst is None:
-        return f"{who}: {_unknown(mine, clean)}"
     knowing = "" if first.defense == NONE else "adaptive, "
     how = f"{knowing}worst of {len(rivals)} attacks" if len(rivals) != 1 else f"{knowing}{rivals[0]} alone"
-    return f"{who}: {first.headline} {_moves(clean, worst.estimate)} {percent(worst.estimate)} {_at(worst)} ({how})"
+    moves = f"{_moves(clean, worst.estimate)} {percent(worst.estimate)}"
+    return f"{_who(first)}: {first.headline} {moves} {_at(worst)} ({how})"
+
+
+def _who(line: Line) -> str:
+    return line.victim if line.defense == NONE else f"{line.victim} behind {line.defense}"
 
 
 def _at(worst: Line) -> str:
@@ -95,17 +99,18 @@ def _moves(clean: Estimate, attacked: Estimate) -> str:
     return f"{'rises' if attacked.value > clean.value else 'falls'} from {before} to"
 
 
-def _unknown(mine: Sequence[Line], clean: Estimate) -> str:
-    """What can be said of a defence that no informed attacker has met."""
-    metric = mine[0].headline
+def _unknown(mine: Sequence[Line], clean: Estimate, *, carried: bool) -> str:
+    """What can be said of a defence that no informed attacker has met; `carried`: images made on others were tried."""
+    metric, who = mine[0].headline, _who(mine[0])
     if mine[0].defense == NONE:
-        return f"{metric} is {percent(clean)} on clean images; it was not attacked"
+        attacked = "was attacked with images made on other victims only" if carried else "was not attacked"
+        return f"{who}: {metric} is {percent(clean)} on clean images; it {attacked}"
     unaware = [line for line in mine if line.stance == OBLIVIOUS and not math.isnan(line.estimate.value)]
     if not unaware:
-        return f"{metric} is {percent(clean)} on clean images; not evaluated adaptively"
+        return f"{who}: {metric} is {percent(clean)} on clean images; not evaluated adaptively"
     eps = max(line.budget for line in unaware)
     least = min((line for line in unaware if line.budget == eps), key=lambda line: line.estimate.value)
     return (
-        f"not evaluated adaptively; the {percent(least.estimate)} of {metric} left by an attacker who does not know "
+        f"{who}: not evaluated adaptively; the {percent(least.estimate)} of {metric} left by an attacker who does not know "
         f"of it ({least.attack} at {eps_text(least.eps, least.norm)}) says nothing about robustness"
     )

@@ -57,16 +57,18 @@ class RankingRobustness(Task):
     `kind` is the threat. The samples are perturbed, in turn, and ranked in, or with, their gallery, by cosine; with
     `itself`, or without a gallery, they are ranked among themselves, which is RobRank's protocol. `metric` is the
     distance in the objectives and in ES:D: 1 - cos, or the Euclidean distance of unit descriptors, which most of
-    RobRank's models use. What an attack is to move is chosen from the ranking of whoever is attacked, and judged by
-    that of the deployed victim. The score of a sample is its robustness cut to [0, 1], or for ES its recall.
+    RobRank's models use. `others` are as many candidates or queries per sample. `xi` and `growth` say how hard SP-QA
+    holds on to the top (`Preserved`); under growth=4e4, one of the later article's, small galleries do not move at all.
+    What is to be moved is chosen from the ranking of whoever is attacked, and judged by that of the deployed victim.
+    The score of a sample is its robustness cut to [0, 1], or for ES its recall.
     """
 
     kind: Threat = "es"
     itself: bool = False
     others: int = 1
     metric: Metric = "cosine"
-    xi: float = 1.0
-    growth: float = 4e4
+    xi: float = 100.0
+    growth: float = 0.0
     seed: int = 0
 
     name = "ranking"
@@ -171,8 +173,8 @@ def ranking(
     itself: bool = False,
     others: int = 1,
     metric: Metric = "cosine",
-    xi: float = 1.0,
-    growth: float = 4e4,
+    xi: float = 100.0,
+    growth: float = 0.0,
     seed: int = 0,
 ) -> RankingRobustness:
     """How far can an image be moved in a ranking? RobRank's attacks by `threat`; `all` gives their score (ERS)."""

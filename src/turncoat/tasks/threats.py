@@ -41,8 +41,8 @@ class Settings:
 
     others: int = 1
     metric: Metric = "cosine"
-    xi: float = 1.0
-    growth: float = 4e4
+    xi: float = 100.0
+    growth: float = 0.0
     seed: int = 0
 
 

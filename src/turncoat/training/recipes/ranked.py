@@ -1,7 +1,6 @@
 """What the recipes that train a ranking have in common."""
 
-from __future__ import annotations
-
+# Annotations here are not postponed: those that a recipe inherits would be looked up in its own file.
 from dataclasses import dataclass
 
 import torch
