@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from tiny_world import pixels, write_idx
@@ -19,9 +20,11 @@ from turncoat.cli import main
 from turncoat.core.errors import UserError
 from turncoat.data.load import load_data
 from turncoat.models.victims import load_victim
-from turncoat.study.harden import build, make_recipe, training_samples
+from turncoat.study.harden import make_recipe, training_samples
+from turncoat.study.network import build
 from turncoat.study.plan import DataSpec
 from turncoat.study.training import NetworkSpec, RecipeSpec, load_training
+from turncoat.training.recipes.registry import RECIPES
 
 HERE = Path(__file__).parent
 PLANS = sorted((HERE.parent / "studies" / "train").glob("*.yaml"))
@@ -169,6 +172,33 @@ def test_options_that_recipes_share_are_read(name: str) -> None:
     assert (recipe.metric, recipe.eps, recipe.steps) == ("cosine", 4 / 255, 3)  # type: ignore[attr-defined]
     with pytest.raises(UserError, match="metric"):
         make_recipe(RecipeSpec(name=name, metric="l3"))  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", ["reid_market1501", "online_uturn_market1501", "pcb_market1501"])
+def test_the_plans_for_market_run_on_a_miniature_with_its_layout(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for row, image in enumerate(pixels(12, seed=2, side=32)):
+        path = tmp_path / "Market" / "bounding_box_train" / f"{row % 3 + 2:04d}_c{row % 2 + 1}s1_{row:06d}_00.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+    changes = [f"data.folder={tmp_path / 'Market'}", "data.size=[48, 24]", "schedule.epochs=2", "schedule.batch=4"]
+    changes += ["network.options={}", f"network.source=turncoat:small_{'pcb' if 'pcb' in name else 'reid'}"]
+    settings = [word for change in changes for word in ("--set", change)]
+    assert _command(monkeypatch, HERE.parent / "studies" / "train" / f"{name}.yaml", *settings) == 0
+    account = json.loads(Path(f"runs/train/{name}.json").read_text())
+    turned = 2 * 4 * (22 + 1) if name.startswith("online") else 0  # at the first of the three steps of both epochs
+    assert account["forwards"] == 2 * 12 + turned
+    assert account["options"] == {"classes": 3}
+
+
+def test_recipes_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["turncoat", "list", "recipes"])
+    with pytest.raises(SystemExit) as done:
+        main()
+    assert done.value.code == 0
+    told = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert [name for name, _ in told] == list(RECIPES)
 
 
 def test_there_are_plans() -> None:

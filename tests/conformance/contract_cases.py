@@ -13,7 +13,7 @@ from turncoat.attacks.ascend import GradientAttack
 from turncoat.attacks.attack import Attack
 from turncoat.attacks.cw import CarliniWagner
 from turncoat.attacks.gauntlet import Gauntlet
-from turncoat.attacks.presets import features, gradient, released, transfer
+from turncoat.attacks.presets import features, gradient, rankings, released, transfer
 from turncoat.attacks.presets.universal import universal
 from turncoat.attacks.released import Scaled
 from turncoat.core.criterion import Criterion
@@ -24,9 +24,12 @@ from turncoat.core.truth import Columns, rows
 from turncoat.core.victim import Victim
 from turncoat.objectives.attributes import AttributeLoss, AttributeMargin
 from turncoat.objectives.criteria import AttributesMissed, Misclassified, PairMistaken
+from turncoat.objectives.crowd import Crowd
 from turncoat.objectives.features import FeatureDistance, OppositeDirection
+from turncoat.objectives.guides import Guided
 from turncoat.objectives.labels import CrossEntropy, DifferenceOfLogitsRatio, LogitMargin
 from turncoat.objectives.pairs import PairSimilarity
+from turncoat.objectives.rankings import Misranked, RankShift, Toward
 
 GREY = 1 / 255
 EPS = 4 * GREY
@@ -110,6 +113,25 @@ def _pairs(victim: Victim, images: Tensor) -> Columns:
     return {"other": other, "same": same, "threshold": torch.where(same, cosine - margin, cosine + margin)}
 
 
+def _crowd() -> Crowd:
+    """What the tiny victim says of twelve other images, of three people."""
+    return Crowd(tiny_victim().predict(tiny_images(12, seed=4)).descriptor, torch.arange(12) % 3)
+
+
+def _ranked(victim: Victim, images: Tensor) -> Columns:
+    """The two of the crowd that are least alike, and for each sample a person and descriptors to steer by."""
+    crowd, seen = _crowd(), victim.predict(images).descriptor
+    owner = torch.arange(len(images)) % 3
+    return {
+        "others": (seen.double() @ crowd.points.T).topk(2, largest=False).indices,
+        "owner": owner,
+        "itself": torch.full_like(owner, -1),
+        "target": crowd.points[owner],
+        "push": crowd.points[torch.stack([owner, owner + 3], 1)],
+        "pull": crowd.points[(owner + 1)[:, None]],
+    }
+
+
 def _nothing(victim: Victim, images: Tensor) -> Columns:  # noqa: ARG001
     return {}
 
@@ -123,6 +145,14 @@ OPPOSITE = Job("retrieve-opposite", OppositeDirection(), None, _nothing)
 OPPOSITE_RAW = Job("retrieve-opposite-raw", OppositeDirection(normalised=False), None, _nothing)
 DISTANCE = Job("retrieve-distance", FeatureDistance(), None, _nothing)
 PAIRS = Job("verify", PairSimilarity(), PairMistaken(), _pairs)
+RANKINGS = (
+    Job("rank-query", RankShift(_crowd(), "query", up=True), None, _ranked),
+    Job("rank-candidate", RankShift(_crowd(), "candidate", up=True, metric="euclidean"), None, _ranked),
+    Job("rank-others", Misranked(_crowd()), None, _ranked),
+    Job("rank-toward", Toward(), None, _ranked),
+    Job("rank-guided", Guided(), None, _ranked),
+)
+OWN_RANK = Job("rank", None, None, _ranked)
 OWN_CLASSIFY = Job("classify", None, Misclassified(), _labels)
 OWN_RETRIEVE = Job("retrieve", None, None, _nothing)
 OWN_VERIFY = Job("verify-own", None, PairMistaken(), _pairs)
@@ -215,6 +245,12 @@ def _table() -> Iterable[Case]:
         OWN_RETRIEVE,
         lambda eps: released.uturn_released(eps, steps=6, noisy_centre=True, normalised=False),
     )
+    for job in (*RANKINGS, OPPOSITE, CROSS_ENTROPY):
+        aim = {"objective": job.objective}
+        yield Case("robrank", job, lambda eps, aim=aim: rankings.robrank(eps, **aim, steps=6))
+    yield Case("es", OWN_RANK, lambda eps: rankings.es(eps, steps=6))
+    yield Case("tma-targeted", OWN_RANK, lambda eps: rankings.tma_targeted(eps, steps=6))
+    yield Case("fna", OWN_RANK, lambda eps: rankings.fna(eps, steps=6))
 
 
 CASES = tuple(_table())

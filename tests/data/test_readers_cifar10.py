@@ -141,6 +141,7 @@ def test_a_pickle_cannot_change_the_reader_itself(tmp_path: Path) -> None:
     [
         ({"data": np.zeros((2, 100), np.uint8)}, "rows of 3072"),
         ({"data": [1, 2]}, "rows of 3072"),
+        ({"data": np.zeros((2, 3072), np.int64)}, "uint8 array"),
         ({"labels": [1, 10]}, "0 to 9"),
         ({"labels": None}, "0 to 9"),
         ({"labels": [1]}, "1 labels for 2 images"),
@@ -183,3 +184,31 @@ def test_the_real_class_folders(real_data: Path) -> None:
     assert samples.truth["label"].bincount().tolist() == [200] * 10
     assert tuple(samples.names["label"]) == CLASSES
     assert samples.images([0, 1999]).shape == (2, 3, 32, 32)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_numbers_of_every_kind_and_nesting_arrive(tmp_path: Path, protocol: int) -> None:
+    content = {
+        "deep": [
+            {"big": np.arange(4, dtype=">i4").reshape(2, 2), "none": np.zeros(0)},
+            (np.float64(0.5), np.int16(-3)),
+        ],
+        "flags": np.array([True, False]),
+    }
+    found = load_arrays(write(tmp_path, "test_batch", content, protocol))
+    first, second = found["deep"]  # type: ignore[misc]
+    assert first["big"].tolist() == [[0, 1], [2, 3]]
+    assert first["none"].size == 0
+    assert second == [0.5, -3]
+    assert found["flags"].tolist() == [True, False]  # type: ignore[attr-defined]
+
+
+def test_a_forged_byte_order_or_number_is_refused(tmp_path: Path) -> None:
+    for forged in (
+        b"cnumpy\ndtype\n(X\x02\x00\x00\x00i4tR(K\x03X\x01\x00\x00\x00?tb.",
+        b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(X\x02\x00\x00\x00i4tRX\x01\x00\x00\x00atR.",
+        b"cnumpy\ndtype\n(X\x02\x00\x00\x00O8tR.",
+    ):
+        (tmp_path / "test_batch").write_bytes(forged)
+        with pytest.raises(UserError, match=r"numpy does not write|not plain|only numbers"):
+            load_arrays(tmp_path / "test_batch")

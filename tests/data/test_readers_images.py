@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from turncoat.core.errors import UserError
-from turncoat.data.images import image_reader, list_images, read_image
+from turncoat.data.images import image_reader, list_images, native_reader, read_image
 
 
 def noise(height: int, width: int, channels: int = 3) -> np.ndarray:
@@ -151,3 +151,38 @@ def test_the_reader_reads_when_asked_and_not_before(tmp_path: Path) -> None:
 def test_a_senseless_size_is_told_at_once(tmp_path: Path, size: tuple[int, int]) -> None:
     with pytest.raises(UserError, match="height, width"):
         image_reader([tmp_path / "a.png"], size=size)
+
+
+def test_a_box_is_cut_out_in_whole_pixels_and_inside_the_image(tmp_path: Path) -> None:
+    pixels = noise(20, 30)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    cut = read_image(tmp_path / "a.png", box=(3.4, 5.6, 12.2, 99))
+    assert np.array_equal(cut.numpy().transpose(1, 2, 0), pixels[6:20, 3:12])
+    for box in [(30, 0, 40, 10), (5, 5, 5, 9), (9, 5, 3, 9), (-9, 0, 0, 4)]:
+        with pytest.raises(
+            UserError, match=r"a\.png: the box .* holds nothing of an image 30 wide and 20 high"
+        ) as caught:
+            read_image(tmp_path / "a.png", box=box)
+        assert "cannot be read" not in str(caught.value)
+
+
+def test_a_box_is_in_the_pixels_that_are_stored(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = noise(8, 12)
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    assert np.array_equal(read_image(tmp_path / "turned.png", box=(0, 0, 12, 4)).numpy().transpose(1, 2, 0), pixels[:4])
+
+
+def test_native_images_shrink_to_the_longest_side_and_never_grow(tmp_path: Path) -> None:
+    for name, (height, width) in {"a": (60, 30), "b": (10, 90), "c": (20, 20)}.items():
+        Image.fromarray(noise(height, width)).save(tmp_path / f"{name}.png")
+    read = native_reader([tmp_path / f"{name}.png" for name in "abc"], longest=30)
+    assert [tuple(read(row).shape) for row in range(3)] == [(3, 30, 15), (3, 3, 30), (3, 20, 20)]
+    with pytest.raises(UserError, match="longest is 0"):
+        native_reader([], longest=0)
+
+
+def test_cut_outs_need_a_size_to_share(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="give size="):
+        image_reader([tmp_path / "a.png"], size=None, boxes=[(0, 0, 1, 1)])

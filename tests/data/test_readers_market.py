@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import tiny_sets
 from turncoat.core.errors import UserError
 from turncoat.data.market import duke, market, person_and_camera
+from turncoat.tasks.retrieval import Retrieval
 
 TREE = {
     "query": ["0007_c2s1_000451_00.jpg", "0002_c1s1_000451_00.jpg"],
@@ -49,9 +51,25 @@ def test_train_numbers_its_people_in_order(tmp_path: Path) -> None:
     assert train.images().shape == (3, 3, 8, 4)
 
 
+def test_who_answers_a_query_and_who_does_not_count(tmp_path: Path) -> None:
+    queries = market(tiny_sets.folders(tmp_path, tiny_sets.MARKET), size=(8, 4))
+    assert queries.against is not None
+    names = [key.rpartition("/")[2] for key in queries.against.keys]
+    related = Retrieval().relations(queries, range(3))
+    assert [names[row] for row in related.dropped.nonzero()[:, 0].tolist()] == ["-1_c1s1_000401_03.jpg"]
+    pairs = zip(related.query.tolist(), related.row.tolist(), related.good.tolist(), strict=True)
+    assert [(query, names[row], good) for query, row, good in pairs] == [
+        (0, "0002_c1s1_000776_01.jpg", False),  # the same camera
+        (0, "0002_c6s1_000776_01.jpg", True),
+        (1, "0007_c1s1_000776_01.jpg", True),
+    ]  # 0000 is a plain negative of everybody, and nobody answers for 9, which stays
+    assert queries.truth["person"].tolist() == [2, 7, 9]
+
+
 def test_duke_names_have_no_sequence(tmp_path: Path) -> None:
     tree = {"query": ["0005_c2_f0046985.jpg"], "bounding_box_test": ["0005_c8_f0051341.jpg"]}
-    queries = duke(plant(tmp_path, tree))
+    queries = duke(plant(tmp_path, {**tree, "bounding_box_train": tiny_sets.DUKE["bounding_box_train"]}))
+    assert duke(tmp_path, "train").truth["label"].tolist() == [0, 1]
     assert queries.name == "duke-query"
     assert queries.against is not None
     assert (queries.truth["person"].item(), queries.against.truth["camera"].item()) == (5, 8)

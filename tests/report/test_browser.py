@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import os
 import re
 import shutil
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tiny_maps import tiny_map, transferred, with_maps
 from tiny_run import albums, audit, finished
 from turncoat.report.page import write_report
 
@@ -52,20 +55,72 @@ def _open(chromium: str, page: Path, profile: Path, *more: str) -> tuple[str, li
 def opened(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[str]]:
     tasks = ("classification", "attributes", "verification", "retrieval")
     rows = [{**one, "task": task} for task in tasks for one in audit()]
-    run = finished(tmp_path_factory.mktemp("run"), rows, albums=albums())
+    run = with_maps(finished(tmp_path_factory.mktemp("run"), rows, albums=albums()), [tiny_map()])
     return _open(chromium, write_report(run), tmp_path_factory.mktemp("profile"))
 
 
 def test_every_figure_draws_its_traces(opened: tuple[str, list[str]]) -> None:
     document, _ = opened
     places = re.findall(r'data-drawing="([^"]+)"', document)
-    assert len(places) == 4 * (1 + 2 + 1)
+    assert len(places) == 4 * (1 + 2 + 1) + 4
     assert f'data-drawn="{len(places)}"' in document
     drawn = re.split(r"(?=<div [^>]*data-drawing=)", document)[1:]
     for place, part in zip(places, drawn, strict=True):
         assert "js-plotly-plot" in part, place
         assert '<svg class="main-svg"' in part, place
         assert re.search(r'class="trace (scatter|bars)', part), place
+
+
+_MOVE = """<script>
+const plane = document.querySelector('[data-drawing$="map0-plane"]');
+const ridges = document.querySelector('[data-drawing$="map0-cosines"]');
+const seen = [];
+const note = () => seen.push([
+  document.querySelector(".told").textContent, document.querySelector(".reel .at").textContent,
+  plane.data.slice(-3).flatMap(trace => trace.x), ridges.data[0].customdata,
+]);
+const slider = document.querySelector(".reel input");
+const steps = [
+  note,
+  () => { slider.value = 0; slider.dispatchEvent(new Event("input")); }, note,
+  () => document.querySelector(".play").click(), note,
+  () => document.querySelector("[data-attack]").click(), note,
+];
+steps.forEach((step, i) => setTimeout(() => {
+  step();
+  document.title = JSON.stringify(seen);
+}, 3000 * i + 1000));
+</script>"""
+
+
+def test_slider_attack_and_play_move_every_figure(chromium: str, tmp_path: Path) -> None:
+    rows = [{**one, "task": "retrieval"} for one in audit()]
+    page = write_report(with_maps(finished(tmp_path / "run", rows), [tiny_map()]))
+    page.write_text(page.read_text(encoding="utf-8").replace("</body>", _MOVE + "</body>"), encoding="utf-8")
+    document, logged = _open(chromium, page, tmp_path / "profile", "--virtual-time-budget=40000")
+    assert logged == []
+    (title,) = re.findall(r"<title>(.*?)</title>", document)
+    first, clean, played, noise = json.loads(html.unescape(title))
+    assert [told.split(":")[0] for told, *_ in (first, clean, played, noise)] == [
+        "pgd at 8/255",
+        "Clean images",
+        "pgd at 8/255",
+        "sign_noise at 8/255",
+    ]
+    assert [at for _, at, *_ in (first, clean, played, noise)] == ["8/255", "0", "8/255", "8/255"]
+    before = [0.3, 1.0, 0.8, -0.2, -1.0]  # the stranger first
+    assert clean[2] == pytest.approx(before)
+    assert first[2] == played[2] == pytest.approx([-x for x in before])
+    assert noise[2] == pytest.approx([0.8 * x for x in before])
+    assert [counts for *_, counts in (first, clean, played)] == [[3, 1, 0], [0, 0, 4], [3, 1, 0]]
+
+
+def test_matrices_are_seen_one_budget_at_a_time(chromium: str, tmp_path: Path) -> None:
+    rows = [*transferred(), *({**one, "eps": 2 / 255} for one in transferred() if "surrogate" in one)]
+    page = write_report(finished(tmp_path / "run", rows))
+    document, logged = _open(chromium, page, tmp_path / "profile")
+    assert logged == []
+    assert [" hidden" in tag for tag in re.findall(r'<div class="matrices"[^>]*>', document)] == [True, False]
 
 
 def test_every_picture_has_its_file(opened: tuple[str, list[str]]) -> None:

@@ -141,7 +141,8 @@ def test_a_ranked_list_is_sorted_and_marked_by_the_rules_of_the_metrics(runs: Ru
                 ranked = said["ranked"]
                 cosines = [one["cosine"] for one in ranked]
                 assert cosines == sorted(cosines, reverse=True)
-                assert sum(one["mark"] != "junk" for one in ranked) == 5
+                counted = sum(one["mark"] != "junk" for one in ranked)
+                assert counted == 10 or (counted < 10 and len(ranked) == len(samples.against))
                 for one in ranked:
                     same = queries["person"][place] == gallery["person"][one["row"]]
                     near = queries["camera"][place] == gallery["camera"][one["row"]]

@@ -21,7 +21,7 @@ from turncoat.study.store import Store
 from turncoat.study.verdicts import verdicts
 from turncoat.tasks.classification import Classification
 from turncoat.tasks.metrics.ers import PLAIN, TERMS, ers
-from turncoat.tasks.ranking import SCORED
+from turncoat.tasks.threats import SCORED
 
 pytestmark = pytest.mark.usefixtures("in_memory")
 

@@ -20,10 +20,11 @@ from turncoat.core.truth import Columns
 from turncoat.core.victim import Victim
 from turncoat.tasks.guides import guides
 from turncoat.tasks.probes import Probes, probes
-from turncoat.tasks.ranking import AIMS, SCORED, RankingRobustness, ranking
+from turncoat.tasks.ranking import RankingRobustness, ranking
 from turncoat.tasks.retrieval import Retrieval
 from turncoat.tasks.samples import Samples
 from turncoat.tasks.task import Records
+from turncoat.tasks.threats import AIMS, SCORED
 
 MOVES = ("ca_plus", "ca_minus", "qa_plus", "qa_minus", "spqa_plus", "spqa_minus")
 EPS = 16 / 255

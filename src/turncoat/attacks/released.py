@@ -16,6 +16,7 @@ from turncoat.core.constraint import Constraint
 from turncoat.core.criterion import Criterion
 from turncoat.core.levels import on_levels, straight_through
 from turncoat.core.objective import Objective
+from turncoat.core.outputs import Outputs
 from turncoat.core.result import AttackResult
 from turncoat.core.seeds import spread
 from turncoat.core.truth import Columns, as_columns
@@ -67,13 +68,27 @@ class Scaled(Constraint):
 
 
 @dataclass(frozen=True)
+class _Observed(Objective):
+    """An objective that has seen the clean images elsewhere: the truth it is given is its reference."""
+
+    inner: Objective
+
+    def observe(self, clean: Outputs, truth: Columns) -> Columns:  # noqa: ARG002
+        return truth
+
+    def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:
+        return self.inner(outputs, reference)
+
+
+@dataclass(frozen=True)
 class Released:
     """Signs of the gradient summed up in a `Scaled` accumulator from zero, on float images; the last iterate counts.
 
-    With `noisy`, uniform noise of the whole bound is added first, and the noisy image is the centre of the ball and
-    gives the target, so that the real change can be twice the bound. As bound it states what holds from the clean
-    image. Where images are asked for on 8-bit levels, the last iterate is rounded to them; objective and verdict are
-    those of the returned image, and relate to the clean one. A broken sample is not left alone.
+    With `noisy`, uniform noise of the whole bound is added first and the noisy image is the centre of the ball, so that
+    the real change can be twice the bound; `constraint` states what holds around the clean image. The objective's
+    target is taken from the centre, or with `clean_target` from the clean image. Where images are asked for on 8-bit
+    levels, the last iterate is rounded to them; objective and verdict are those of the returned image, and relate to
+    the clean one. A broken sample is not left alone.
     """
 
     objective: Objective
@@ -81,6 +96,7 @@ class Released:
     size: float
     steps: int
     noisy: bool = False
+    clean_target: bool = False
 
     @property
     def constraint(self) -> Scaled:
@@ -112,7 +128,8 @@ class Released:
         verdict = criterion.observe(clean, columns) if criterion else {}
         noise = self.inner.start(images, spread(generator, images)) if self.noisy else torch.zeros_like(images)
         centre = self.inner.apply(images, noise)
-        made = self._ascent(victim, centre, columns, generator=generator, bits=None)
+        target = reference if self.clean_target else columns
+        made = self._ascent(victim, centre, target, generator=generator, bits=None)
         last = self.constraint.quantise(images, made.images) if on_levels(bits) else made.images
         seen = victim(last)
         spent = meter.read(len(images))
@@ -128,4 +145,5 @@ class Released:
 
     @property
     def _ascent(self) -> GradientAttack:
-        return GradientAttack(self.objective, self.inner, Steepest(self.size), steps=self.steps, last=True)
+        objective = _Observed(self.objective) if self.clean_target else self.objective
+        return GradientAttack(objective, self.inner, Steepest(self.size), steps=self.steps, last=True)

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from turncoat.core.errors import UserError
-from turncoat.models.cosine_head import CosineHead
 from turncoat.models.power import power_mean
 
 FLOOR = 1e-6
@@ -35,8 +34,8 @@ class GeM(nn.Module):
 class GemNet(nn.Module):
     """A backbone that gives maps `[N, features, H, W]`, GeM, and L2: `embedding` `[N, features]`, none of it below 0.
 
-    With `classes`, also `logits`: 16 times the cosine to one direction per class, which gives training without pairs.
-    Any image size the backbone takes will do, so that scales can be fused, by the learned exponent if one likes.
+    With `classes`, also `logits` `[N, classes]` for training without pairs: from the embedding through BatchNorm and
+    Linear without bias (BNNeck; Luo et al. 2019), so that the scores are signed though the embedding is not. Any image size the backbone takes will do, so that scales can be fused, by the learned exponent if one likes.
     """
 
     def __init__(self, backbone: nn.Module, features: int, classes: int = 0, *, exponent: float = 3.0) -> None:
@@ -44,7 +43,7 @@ class GemNet(nn.Module):
         self.features = features
         self.backbone = backbone
         self.pool = GeM(exponent)
-        self.head = CosineHead(features, classes) if classes else None
+        self.head = _neck(features, classes) if classes else None
 
     @property
     def exponent(self) -> float:
@@ -61,3 +60,7 @@ class GemNet(nn.Module):
         return (
             {"embedding": embedding} if self.head is None else {"embedding": embedding, "logits": self.head(embedding)}
         )
+
+
+def _neck(features: int, classes: int) -> nn.Sequential:
+    return nn.Sequential(nn.BatchNorm1d(features), nn.Linear(features, classes, bias=False))

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from turncoat.models.cosine_head import CosineHead
 from turncoat.models.gem import GemNet
 from turncoat.models.pcb import PcbNet
 from turncoat.models.plane import PlaneNet
@@ -84,6 +83,18 @@ class Labelled(nn.Module):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         embedding = self.trunk(images)
         return {"embedding": embedding, "logits": self.head(embedding)}
+
+
+class CosineHead(nn.Module):
+    """`scale` times the cosine of an embedding to one direction per class, within [-scale, scale]."""
+
+    def __init__(self, features: int, classes: int, *, scale: float = 16.0) -> None:
+        super().__init__()
+        self.scale = scale
+        self.weight = nn.Parameter(torch.empty(classes, features).normal_())
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        return self.scale * F.linear(F.normalize(embedding), F.normalize(self.weight))
 
 
 class Face(nn.Module):

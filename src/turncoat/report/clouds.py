@@ -9,7 +9,10 @@ from turncoat.report.figures import GREY, PALETTE, Drawing
 from turncoat.study.charts import Crowd, Neighbours, Plane, Points, Stop
 
 COLOURS = (*PALETTE, "#cf3f36", "#5f9e1f", "#b05ad0", "#139c9c")
+"""Of up to twelve groups; more have hues all round."""
+
 OTHERS = -1
+CROWDED = 400
 
 
 def frame_name(attack: int | str, budget: int) -> str:
@@ -32,7 +35,8 @@ def plane_drawing(plane: Plane, crowd: Crowd, attacks: Sequence[str], budgets: S
     reach = 1.06 * max((abs(value) for stop in plane.stops for point in stop.points for value in point), default=1.0)
     reach = max([reach, *(1.06 * abs(value) for point in plane.clean for value in point)]) or 1.0
     axes = ("feature 1", "feature 2") if plane.share is None else ("1st principal direction", "2nd principal direction")
-    return {"data": data, "frames": frames, "layout": _square(reach, axes, legend=whole)}
+    layout = _square(reach, axes, legend=whole)
+    return {"data": data, "frames": frames, "layout": {**layout, "height": 600} if plane.share is None else layout}
 
 
 def neighbours_drawing(one: Neighbours, crowd: Crowd) -> Drawing:
@@ -42,13 +46,13 @@ def neighbours_drawing(one: Neighbours, crowd: Crowd) -> Drawing:
     for attacked, points in ((False, one.clean), (True, one.attacked)):
         for group in groups:
             shape = {"symbol": "star" if attacked else "circle", "size": 6 if attacked else 5}
-            opacity = 0.45 if group == OTHERS else 0.7
+            opacity = 0.6 if group == OTHERS else 0.8
             data.append(_scatter(points, _of(crowd, group), crowd, group, {**shape, "opacity": opacity}))
     for attacked, points in ((False, one.clean), (True, one.attacked)):
         shape = {"symbol": "star" if attacked else "circle", "size": 15 if attacked else 12}
         ring = {"width": 1.5, "color": "#ffffff"}
         chosen = [_of(crowd, group)[0] for group in groups if group != OTHERS]
-        colours = [_colour(crowd.group[place]) for place in chosen]
+        colours = [_colour(crowd, crowd.group[place]) for place in chosen]
         large = _scatter(points, chosen, crowd, None, {**shape, "color": colours, "line": ring, "opacity": 1})
         legend = {"name": "attacked" if attacked else "clean", "showlegend": True}
         data.append(large)
@@ -88,21 +92,25 @@ def _of(crowd: Crowd, group: int) -> list[int]:
     return [place for place, one in enumerate(crowd.group) if one == group]
 
 
-def _colour(group: int) -> str:
-    return GREY if group == OTHERS else COLOURS[group % len(COLOURS)]
+def _colour(crowd: Crowd, group: int) -> str:
+    if group == OTHERS:
+        return GREY
+    whole = len(crowd.names)
+    return COLOURS[group] if whole <= len(COLOURS) else f"hsl({360 * group // whole}, 62%, {(44, 58)[group % 2]}%)"
 
 
 def _dots(points: Points, crowd: Crowd, group: int, *, clean: bool, legend: bool = False) -> Drawing:
+    many, others = len(points) > CROWDED, group == OTHERS
     if clean:
-        marker: Drawing = {"symbol": "circle-open", "size": 6, "opacity": 0.35 if group == OTHERS else 0.6}
+        marker: Drawing = {"symbol": "circle-open", "size": 4 if many else 6, "opacity": 0.5 if others else 0.7}
     else:
-        marker = {"symbol": "circle", "size": 5 if group == OTHERS else 8, "opacity": 0.4 if group == OTHERS else 0.8}
+        marker = {"symbol": "circle", "size": 5 if others or many else 8, "opacity": 0.55 if others else 0.8}
     return {**_scatter(points, _of(crowd, group), crowd, group, marker), "showlegend": legend}
 
 
 def _scatter(points: Points, chosen: Sequence[int], crowd: Crowd, group: int | None, marker: Drawing) -> Drawing:
     """Some of the points; `group` None where they are of several groups."""
-    colour = {} if group is None else {"color": _colour(group)}
+    colour = {} if group is None else {"color": _colour(crowd, group)}
     name = "others" if group is None or group == OTHERS else html.escape(crowd.names[group])
     return {
         "type": "scatter",
@@ -136,8 +144,8 @@ def _trails(start: Points, end: Points, crowd: Crowd) -> Drawing:
 def _cross() -> list[Drawing]:
     """Lines through the origin, which neither theme paints over."""
     line = {"type": "line", "layer": "below", "opacity": 0.6, "line": {"color": GREY, "width": 1}}
-    across = {"x0": 0, "x1": 1, "xref": "paper", "y0": 0, "y1": 0}
-    return [{**line, **across}, {**line, "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper"}]
+    across = {"x0": 0, "x1": 1, "xref": "x domain", "y0": 0, "y1": 0}
+    return [{**line, **across}, {**line, "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "y domain"}]
 
 
 def _square(reach: float | None, titles: tuple[str, str], *, legend: bool) -> Drawing:

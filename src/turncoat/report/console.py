@@ -13,7 +13,9 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from turncoat.report.names import is_share
+from turncoat.report.facts import left_out, threat
+from turncoat.report.names import attack_name, is_share
+from turncoat.report.transfer import Transfer, transfers
 from turncoat.study.cells import CLEAN, NONE, OBLIVIOUS
 from turncoat.study.diagnosis import diagnose
 from turncoat.study.estimate import CellCost
@@ -56,18 +58,23 @@ def progress_bar(total: int) -> Iterator[Bar]:
 
 
 def print_tables(rows: Sequence[Row]) -> None:
-    """One table and its verdicts for each task, data set and victim; then what warns against believing them."""
+    """One table and its verdicts for each task, data set and victim, transfers, and what warns against believing it."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=100)
-    told, sentences = lines(rows), verdicts(rows)
+    every, sentences = lines(rows), verdicts(rows)
+    told = [line for line in every if not line.foreign]
     for front in dict.fromkeys(line.front[:3] for line in told):
         mine = [line for line in told if line.front[:3] == front]
         console.print(_fitting(mine, f"{' · '.join(front)} · n = {mine[0].n}", console))
+        for fact in filter(None, (threat(mine), left_out(mine))):
+            console.print(f"  {fact}", markup=False, highlight=False)
         for verdict in sentences:
             if (verdict.task, verdict.data, verdict.victim) == front:
                 console.print(f"  {verdict.sentence}", markup=False, highlight=False)
         console.print()
+    for one in transfers(every):
+        console.print(transfer_table(one))
     for finding in diagnose(rows):
         if finding.level == "warning":
             where = f"{finding.front[0]}, {finding.subject}"
@@ -94,12 +101,38 @@ def table(mine: Sequence[Line], *, title: str, figures: int = 4) -> Table:
     for line, after in zip(ordered, [*ordered[1:], None], strict=True):
         front = "-" if line.defense == NONE else line.defense + ("" if line.stance == NONE else f" {line.stance}")
         told = [_figure(line.metrics.get(name), name) for name in shown]
-        eps = "" if line.attack == CLEAN else eps_text(line.eps, line.norm)
+        unharmed = line.attack == CLEAN or line.resaved
+        eps = "" if unharmed else eps_text(line.eps, line.norm)
         passes = _short(line.forwards + line.backwards)
-        cells = [escape(front), escape(line.attack), eps, *map(escape, told), passes]
+        attack = attack_name(line.attack) if line.resaved else line.attack
+        cells = [escape(front), escape(attack), eps, *map(escape, told), passes]
         ends = after is None or (after.defense, after.attack == CLEAN) != (line.defense, False)
         style = "bold" if line.attack == WORST else "dim" if line.stance == OBLIVIOUS else ""
         view.add_row(*cells, style=style, end_section=ends and line.attack != CLEAN)
+    return view
+
+
+def transfer_table(one: Transfer) -> Table:
+    """The headline of every target under images made on each surrogate; bold where the two are the same."""
+    metric = one.matrices[0].metric
+    title = f"transfer · {one.task} · {one.data} · n = {one.n} · {metric}{' in %' if is_share(metric) else ''}"
+    view = Table(title=escape(title), title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    targets = list(dict.fromkeys(name for matrix in one.matrices for name in matrix.targets))
+    for column in ("attack", "eps", "made on"):
+        view.add_column(column, justify="right" if column == "eps" else "left")
+    for target in targets:
+        view.add_column(escape(target), justify="right")
+    clean = one.matrices[0].clean
+    view.add_row(CLEAN, "", "", *(escape(_figure(clean.get(name), metric)) for name in targets), end_section=True)
+    for matrix in one.matrices:
+        for place, surrogate in enumerate(matrix.surrogates, 1):
+            figures = [
+                f"[bold]{text}[/bold]" if surrogate == name else text
+                for name in targets
+                for text in [escape(_figure(matrix.figures.get((surrogate, name)), metric))]
+            ]
+            who = escape(matrix.attack), eps_text(matrix.eps, matrix.norm), escape(surrogate)
+            view.add_row(*who, *figures, end_section=place == len(matrix.surrogates))
     return view
 
 
@@ -148,7 +181,8 @@ def print_estimate(costs: Sequence[Sequence[CellCost]]) -> None:
     every = [cost for bench in costs for cost in bench]
     for cost in every:
         cell = cost.cell
-        who = (cell.data, cell.victim, cell.defense, cell.stance, cell.attack, eps_text(cell.eps, "linf"))
+        stance = f"{cell.stance} from {cell.surrogate}" if cell.surrogate else cell.stance
+        who = (cell.data, cell.victim, cell.defense, stance, cell.attack, eps_text(cell.eps, "linf"))
         view.add_row(*who, f"{cost.samples:,}", f"{cost.forwards + cost.backwards:,}", f"{cost.seconds:,.0f}")
     console = Console()
     console.print(view)

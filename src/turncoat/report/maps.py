@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from turncoat.report.clouds import frame_name, neighbours_drawing, plane_drawing
+from turncoat.report.clouds import OTHERS, frame_name, neighbours_drawing, plane_drawing
 from turncoat.report.figures import Drawing
 from turncoat.report.names import attack_name, defense_name, interval_text, is_share, metric_name, value_text
 from turncoat.report.ridges import cosine_ridges, shift_ridges
@@ -26,9 +26,10 @@ class Laid:
 
 @dataclass(frozen=True)
 class MapView:
-    """The figures of one defence; those left out are empty. `captions` are by frame, as `frame_name` calls them.
+    """The figures of one defence by name, empty where there is none.
 
-    `attack` and `budget` are the places that are shown at first, and `people` says what the points are of.
+    `captions` are by frame, as `frame_name` calls them, and `attack` is the place of the one that is shown at first.
+    `named` groups of points have a colour, which are `everybody` or not.
     """
 
     id: str
@@ -39,8 +40,7 @@ class MapView:
     attack: int
     plane: str
     share: float | None
-    thinned: int
-    classes: bool
+    everybody: bool
     named: int
     laid: Sequence[Laid]
     cosines: str
@@ -66,9 +66,7 @@ def _view(
     budgets = [0.0, *sorted({eps for _, eps in steps})]
     mine = [line for line in table if line.defense == one.defense and line.informed and line.attack != WORST]
 
-    def drawn(key: str, drawing: Drawing | None) -> str:
-        if drawing is None:
-            return ""
+    def drawn(key: str, drawing: Drawing) -> str:
         drawings[f"{name}-{key}"] = drawing
         return f"{name}-{key}"
 
@@ -79,10 +77,9 @@ def _view(
         budgets=["0", *(eps_text(eps, one.norm) for eps in budgets[1:])],
         captions=_captions(one, mine, attacks, budgets),
         attack=_strongest(one, mine, attacks),
-        plane=drawn("plane", one.plane and plane_drawing(one.plane, one.crowd, attacks, budgets)),
+        plane=drawn("plane", plane_drawing(one.plane, one.crowd, attacks, budgets)) if one.plane else "",
         share=one.plane.share if one.plane else None,
-        thinned=len(one.crowd.group),
-        classes=-1 not in one.crowd.group,
+        everybody=OTHERS not in one.crowd.group,
         named=len(one.crowd.names),
         laid=[
             Laid(
@@ -93,8 +90,8 @@ def _view(
             )
             for place, laid in enumerate(one.neighbours)
         ],
-        cosines=drawn("cosines", one.cosines and cosine_ridges(one.cosines, budgets, styles)),
-        shifts=drawn("shifts", one.shifts and shift_ridges(one.shifts, budgets, styles)),
+        cosines=drawn("cosines", cosine_ridges(one.cosines, budgets, styles)) if one.cosines else "",
+        shifts=drawn("shifts", shift_ridges(one.shifts, budgets, styles)) if one.shifts else "",
         left_out=max((bar.left_out for bar in one.shifts.bars), default=0) if one.shifts else 0,
     )
 

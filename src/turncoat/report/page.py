@@ -56,7 +56,7 @@ def render(run: Run) -> str:
     return environment.get_template("page.html.j2").render(
         run=run,
         sections=parts,
-        transfers=transfers(run.table),
+        transfers=transfers(run.table, run.study),
         drawings=drawings,
         settings=yaml.safe_dump(_given(run.study), sort_keys=False, allow_unicode=True),
         plotly=Markup(get_plotlyjs()),

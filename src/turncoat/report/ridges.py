@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from turncoat.report.clouds import frame_name
 from turncoat.report.figures import GREY, Drawing
@@ -17,8 +18,8 @@ HEIGHT = 0.86
 def cosine_ridges(spread: Spread, budgets: Sequence[float], styles: Mapping[str, tuple[str, str]]) -> Drawing:
     """How the cosines of attacked and clean descriptors are spread; without an attack all are 1."""
     edges = spread.edges
-    centres = [(low + high) / 2 for low, high in zip(edges, edges[1:], strict=False)]
-    labels = [f"{low:.2f} to {high:.2f}" for low, high in zip(edges, edges[1:], strict=False)]
+    centres = [(low + high) / 2 for low, high in pairwise(edges)]
+    labels = [f"{low:.2f} to {high:.2f}" for low, high in pairwise(edges)]
     axis = {"title": {"text": "cosine to the own clean descriptor"}, "range": [edges[0], edges[-1]], "dtick": 0.5}
     width = (edges[-1] - edges[0]) / len(centres)
     return _ridges(spread, budgets, styles, _Axis(centres, labels, width, axis, len(centres) - 1))
@@ -27,7 +28,7 @@ def cosine_ridges(spread: Spread, budgets: Sequence[float], styles: Mapping[str,
 def shift_ridges(spread: Spread, budgets: Sequence[float], styles: Mapping[str, tuple[str, str]]) -> Drawing:
     """How many places down the first right answer has moved: bins grow away from none, as on a logarithmic axis."""
     edges = [int(edge) for edge in spread.edges]
-    bins = list(zip(edges, edges[1:], strict=False))
+    bins = list(pairwise(edges))
     middle = bins.index((-1, 1))
     axis = {
         "title": {"text": "places that the first right answer has moved down"},
@@ -55,9 +56,7 @@ class _Axis:
     still: int
 
 
-def _ridges(
-    spread: Spread, budgets: Sequence[float], styles: Mapping[str, tuple[str, str]], axis: _Axis
-) -> Drawing:
+def _ridges(spread: Spread, budgets: Sequence[float], styles: Mapping[str, tuple[str, str]], axis: _Axis) -> Drawing:
     attacks = list(dict.fromkeys(one.attack for one in spread.bars))
     frames = [
         {

@@ -31,12 +31,20 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Transfer:
-    """All matrices of one task on one data set, attack by attack and budget by budget; `n` samples each."""
+    """All matrices of one task on one data set, attack by attack and budget by budget; `n` samples each.
+
+    `members` are the victims of which each ensemble among the surrogates is made.
+    """
 
     task: str
     data: str
     n: int
     matrices: Sequence[Matrix]
+    members: Mapping[str, Sequence[str]]
+
+    def kind(self, surrogate: str, target: str) -> str:
+        """Whether the images were made with the target itself: own, member (one of several), or not at all."""
+        return "own" if surrogate == target else "member" if target in self.members.get(surrogate, ()) else ""
 
 
 def harm(figure: Estimate, metric: str, clean: Estimate | None) -> int:
@@ -48,18 +56,31 @@ def harm(figure: Estimate, metric: str, clean: Estimate | None) -> int:
     return round(100 * min(max(1 - figure.value / clean.value, 0.0), 1.0))
 
 
-def transfers(table: Sequence[Line]) -> list[Transfer]:
-    """The transfers that the rows of a run hold, in their order."""
+def transfers(table: Sequence[Line], study: Mapping[str, object] | None = None) -> list[Transfer]:
+    """The transfers that the rows of a run hold, in their order; its study tells who makes up the ensembles."""
     fronts = dict.fromkeys((line.task, line.data) for line in table if line.foreign)
-    return [_transfer([line for line in table if (line.task, line.data) == front]) for front in fronts]
+    members = ensembles({} if study is None else study)
+    return [_transfer([line for line in table if (line.task, line.data) == front], members) for front in fronts]
 
 
-def _transfer(mine: Sequence[Line]) -> Transfer:
+def ensembles(study: Mapping[str, object]) -> dict[str, list[str]]:
+    """The members of every ensemble that a study names."""
+    found: dict[str, list[str]] = {}
+    audits = study.get("audits")
+    for audit in audits if isinstance(audits, list) else []:
+        plan = audit.get("transfer") if isinstance(audit, Mapping) else None
+        named = plan.get("ensembles") if isinstance(plan, Mapping) else None
+        for name, members in named.items() if isinstance(named, Mapping) else ():
+            found[str(name)] = [str(member) for member in members] if isinstance(members, list) else []
+    return found
+
+
+def _transfer(mine: Sequence[Line], members: Mapping[str, Sequence[str]]) -> Transfer:
     carried = [line for line in mine if line.foreign]
     kinds = dict.fromkeys(_kind(line) for line in carried)
     ordered = sorted(kinds, key=lambda kind: (kind[1], kind[2] is None, kind[2] or 0.0, kind[3] or 0))
     first = carried[0]
-    return Transfer(first.task, first.data, first.n, [_matrix(mine, kind) for kind in ordered])
+    return Transfer(first.task, first.data, first.n, [_matrix(mine, kind) for kind in ordered], members)
 
 
 def _kind(line: Line) -> tuple[str, str, float | None, int | None]:

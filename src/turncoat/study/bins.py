@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ def shift_counts(shifts: Floats, edges: Sequence[int]) -> list[int]:
 
 def _between(moved: Floats, edges: Sequence[int]) -> list[int]:
     """Of values from one edge up to, but without, the next."""
-    return [int(((moved >= low) & (moved < high)).sum()) for low, high in zip(edges, edges[1:], strict=False)]
+    return [int(((moved >= low) & (moved < high)).sum()) for low, high in pairwise(edges)]
 
 
 def _reach(largest: float) -> list[int]:

@@ -74,7 +74,7 @@ class Spread:
     bars: list[Bars]
 
     def __post_init__(self) -> None:
-        if any(low >= high for low, high in pairwise(self.edges)):
+        if len(self.edges) < 2 or any(low >= high for low, high in pairwise(self.edges)):
             raise ValueError("maps.json has edges that do not rise")
         if any(len(one.counts) != len(self.edges) - 1 for one in self.bars):
             raise ValueError("maps.json has counts that do not fit their edges")
@@ -100,3 +100,5 @@ class Map:
         clouds += [cloud for one in self.neighbours for cloud in (one.clean, one.attacked)]
         if any(len(cloud) != len(self.crowd.group) for cloud in clouds):
             raise ValueError("maps.json has points of nobody")
+        if self.shifts is not None and (-1, 1) not in pairwise(self.shifts.edges):
+            raise ValueError("maps.json has shifts without a bin for what has not moved")

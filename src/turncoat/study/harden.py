@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-from pydantic import JsonValue
-from torch import nn
-
 from turncoat.core.errors import UserError
 from turncoat.data.load import DATASETS, Reader
-from turncoat.models.load import NETWORKS, load_network
-from turncoat.study.dataset import DataSet, located, options_of, under
+from turncoat.study.dataset import DataSet
+from turncoat.study.network import build
 from turncoat.study.plan import DataSpec, budget
 from turncoat.study.registry import call, choose
-from turncoat.study.training import NetworkSpec, RecipeSpec, TrainingPlan
+from turncoat.study.training import RecipeSpec, TrainingPlan
 from turncoat.study.versions import versions
 from turncoat.tasks.samples import Samples
 from turncoat.training.craft import as_victim
@@ -59,7 +53,6 @@ def harden(
         told.append(progress)
         report(progress)
 
-    began = time.monotonic()
     fit(trainee, recipe, samples, plan.schedule, seed=plan.seed, report=keep, tick=tick)
     last = told[-1]
     account = {
@@ -70,7 +63,7 @@ def harden(
         "loss": last.loss,
         "parts": dict(last.parts),
         **asdict(last.passes),
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds": round(last.seconds, 1),
         "versions": versions(),
     }
     save_weights(network, out)
@@ -92,60 +85,6 @@ def training_samples(spec: DataSpec, root: Path) -> Samples:
     if splits and "split" not in spec.options:
         spec = DataSpec.model_validate({**spec.model_dump(), "split": "train"})
     return labelled(DataSet(spec, root, limit=None, shard=1).samples)
-
-
-def build(spec: NetworkSpec, samples: Samples, root: Path, *, seed: int) -> tuple[nn.Module, dict[str, JsonValue]]:
-    """The network with as many outputs as the data ask for and initial weights from `seed`; and its options."""
-    options: dict[str, JsonValue] = {**_outputs(spec.source, samples), **spec.options}
-    weights = None if spec.weights is None else under(root, spec.weights)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = load_network(
-            located(root, spec.source), weights=weights, options=options_of(root, options), key_prefix=spec.key_prefix
-        )
-    return network, options
-
-
-def _located(source: str, root: Path) -> str:
-    """The source of a network with its path, if it is a file, taken from `root`."""
-    scheme, _, path = source.partition(":")
-    return f"{scheme}:{under(root, path)}" if scheme in ("onnx", "torchscript") else source
-
-
-def _outputs(source: str, samples: Samples) -> dict[str, JsonValue]:
-    """The option that says how many outputs the network has, if it has one of the usual names."""
-    if "label" in samples.truth:
-        count = max(int(samples.truth["label"].max()) + 1, len(samples.names.get("label", ())))
-        names = ["classes", "num_classes"]
-    elif "attributes" in samples.truth:
-        count = samples.truth["attributes"].shape[1]
-        names = ["attributes", "classes", "num_classes"]
-    else:
-        held = ", ".join(sorted(samples.truth)) or "nothing"
-        raise UserError(f"training needs labels, people or attributes; {samples.name} holds {held}")
-    taken = _parameters(source)
-    return next(({name: count} for name in names if name in taken), {})
-
-
-def _parameters(source: str) -> set[str]:
-    """The options that the maker of a network takes; one of ours that passes options on takes `classes` among them."""
-    scheme, _, name = source.partition(":")
-    if scheme == "timm":
-        return {"num_classes"}
-    make: object = None
-    if scheme == "turncoat":
-        make = NETWORKS.get(name)
-    elif scheme == "python":
-        module, _, function = name.partition(":")
-        try:
-            make = getattr(importlib.import_module(module), function, None)
-        except (ImportError, ValueError):  # told in full when the network is loaded
-            return set()
-    if not callable(make):
-        return set()
-    found = inspect.signature(make).parameters.values()
-    open_ended = scheme == "turncoat" and any(one.kind is one.VAR_KEYWORD for one in found)
-    return {one.name for one in found} | ({"classes"} if open_ended else set())
 
 
 def _check(trainee: Trainee, samples: Samples) -> None:

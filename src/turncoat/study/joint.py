@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from turncoat.study.lines import plain
 from turncoat.tasks.metrics.ers import TERMS, joint_score
 from turncoat.tasks.metrics.estimate import Array
-from turncoat.tasks.ranking import SCORED, RankingRobustness
+from turncoat.tasks.ranking import RankingRobustness
 from turncoat.tasks.task import Records, Task
+from turncoat.tasks.threats import SCORED
 
 Row = dict[str, object]
 LABEL = "ranking ERS"

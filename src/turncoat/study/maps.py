@@ -4,69 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from turncoat.study.bench import Bench
 from turncoat.study.bins import COSINE_EDGES, cosine_counts, shift_counts, shift_edges
 from turncoat.study.cells import ADAPTIVE, CLEAN, CONTROLS, NONE, SAVED, Cell
 from turncoat.study.charts import Bars, Crowd, Map, Neighbours, Plane, Points, Spread, Stop
 from turncoat.study.projections import Floats, has_umap, principal, tsne, umap, unit
+from turncoat.study.recorded import Recorded
 from turncoat.study.store import Store
 from turncoat.study.summary import norm_of
 from turncoat.tasks.task import Records
 
-POINTS = 256
-"""More points than this are thinned out: the page holds them once for each attack and budget."""
+POINTS, MOST, IN_ALL = 256, 1000, 12_000
+"""More points than this are thinned out, since the page holds them once for each attack and budget.
 
-FEW, FIRST = 12, 10
+Where there is nothing but the plane there may be `MOST` of them, as long as they are not more than `IN_ALL` together.
+"""
+
+FEW, FIRST = 24, 10
 """Up to so many classes have a colour each; of more, the first have."""
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """What a run holds of the cells of one bench, read when it is asked for: a wide descriptor fills memory."""
-
-    bench: Bench
-    store: Store
-    limit: int
-
-    def records(self, cell: Cell) -> Records:
-        return self.store.read([self.bench.key(cell, shard) for shard in self.bench.shards()])
-
-    def features(self, cell: Cell) -> NDArray[np.float32]:
-        """Those of the first samples `[N, D]`, up to the first that is not there."""
-        found: list[NDArray[np.float32]] = []
-        for shard in self.bench.shards():
-            part = self.store.features([self.bench.key(cell, shard)])
-            found += [part] if len(part) else []
-            if len(part) < len(shard):
-                break
-        if not found:
-            return np.zeros((0, 0), dtype=np.float32)
-        whole = np.concatenate(found)[: self.limit]
-        return whole.reshape(len(whole), -1)
-
-    def shared(self, cells: Sequence[Cell]) -> tuple[int, int]:
-        """Of how many samples all of the cells have features, and of how many numbers; none where one is no number."""
-        shapes: set[int] = set()
-        count = self.limit
-        for cell in cells:
-            features = self.features(cell)
-            shapes.add(features.shape[1])
-            count = min(count, len(features) if np.isfinite(features).all() else 0)
-        return (count, shapes.pop()) if len(shapes) == 1 else (0, 0)
 
 
 def write_maps(work: Sequence[Bench], store: Store, features: int) -> None:
     """Write `maps.json` from the records and from the features that were kept, those of so many samples at most."""
-    found = [one for bench in work for one in maps_of(_Kept(bench, store, features))]
+    found = [one for bench in work for one in maps_of(Recorded(bench, store, features))]
     store.write_json("maps.json", [asdict(one) for one in found], indent=None)
 
 
-def maps_of(kept: _Kept) -> Iterator[Map]:
+def maps_of(kept: Recorded) -> Iterator[Map]:
     """The maps of one victim, defence by defence and norm by norm; none where there is nothing to show."""
     cells = kept.bench.cells()
     for clean in (cell for cell in cells if cell.attack == CLEAN):
@@ -84,11 +52,12 @@ def _shown(bench: Bench, cell: Cell) -> bool:
     return cell.stance == (NONE if cell.defense == NONE else ADAPTIVE) and cell.seed == bench.audit.seeds[0]
 
 
-def _map(kept: _Kept, norm: str, clean: Cell, attacks: Sequence[Cell]) -> Map:
+def _map(kept: Recorded, norm: str, clean: Cell, attacks: Sequence[Cell]) -> Map:
     before, after = kept.records(clean), [kept.records(cell) for cell in attacks]
     turns = "cosine_to_clean" in before and kept.bench.task.perturbs != "gallery"
     count, width = kept.shared([clean, *attacks])
-    rows = spread(count, POINTS) if count > 2 and (width == 2 or (turns and width > 2)) else []
+    most = POINTS if turns else min(MOST, max(POINTS, IN_ALL // (1 + len(attacks))))
+    rows = spread(count, most) if count > 2 and (width == 2 or (turns and width > 2)) else []
     worst = attacks[_strongest(attacks, after)]
 
     def cloud(cell: Cell) -> Floats:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import JsonValue
 
 from turncoat.core.errors import UserError
-from turncoat.tasks.ranking import SCORED
+from turncoat.tasks.threats import SCORED
 
 PLURAL = ("data", "victims", "defenses", "attacks", "budgets", "seeds")
 

@@ -78,17 +78,18 @@ def load_training(
 ) -> TrainingPlan:
     """Read a training from YAML, or take the built-in one; then change it by names and `key.path=value` settings.
 
-    Another recipe, network or data set than the file's comes without the file's options for it, and a recipe other
-    than the file's adds its name to the training's. Raises UserError with one line that names the key and its fault.
+    Another recipe, network or data set than the file's comes without the file's options for it, and a recipe that is
+    given adds its name to the training's, so that several can be compared. Raises UserError with one line that names
+    the key and its fault.
     """
     document = _read(path) if path is not None else dict(BUILT_IN)
-    own = _name(document.get("recipe"))
     for key, name, called in (("recipe", recipe, "name"), ("network", network, "source"), ("data", data, "name")):
         if name is not None and _name(document.get(key)) != name:
             document[key] = {called: name}
-    chosen = [_name(document.get("data"))] if path is None else [document.get("name", path.stem)]
-    renamed = path is None or (recipe is not None and recipe != own)
-    document["name"] = "_".join(map(str, [*chosen, *([_name(document.get("recipe"))] if renamed else [])]))
+    chosen: list[object] = [_name(document.get("data"))] if path is None else [document.get("name", path.stem)]
+    if path is None or recipe is not None:
+        chosen.append(_name(document.get("recipe")))
+    document["name"] = "_".join(map(str, chosen))
     for setting in settings:
         change(document, setting)
     try:

@@ -111,6 +111,6 @@ def _unknown(mine: Sequence[Line], clean: Estimate, *, carried: bool) -> str:
     eps = max(line.budget for line in unaware)
     least = min((line for line in unaware if line.budget == eps), key=lambda line: line.estimate.value)
     return (
-        f"{who}: not evaluated adaptively; the {percent(least.estimate)} of {metric} left by an attacker who does not know "
-        f"of it ({least.attack} at {eps_text(least.eps, least.norm)}) says nothing about robustness"
+        f"{who}: not evaluated adaptively; the {percent(least.estimate)} of {metric} left by an attacker who does not "
+        f"know of it ({least.attack} at {eps_text(least.eps, least.norm)}) says nothing about robustness"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -19,20 +18,11 @@ def embed(victim: Victim, samples: Samples, *, batch: int = 128) -> Tensor:
 
 
 def embedded(victim: Victim, samples: Samples, *, batch: int = 128) -> Iterator[Tensor]:
-    """The same, part by part in order: images of one size go together, at most `batch` of them.
-
-    Raises UserError at the first descriptor that is not finite, with the name of its image.
-    """
-    for start in range(0, len(samples), batch):
-        keys = samples.keys[start : start + batch]
-        images = (samples.read(row) for row in range(start, start + len(keys)))
-        done = 0
-        for _, alike in groupby(images, key=lambda image: image.shape):
-            stacked = torch.stack(list(alike)).float().div_(255)
-            found = victim.predict(stacked).descriptor.cpu()
-            require_finite(found, victim.name, keys[done : done + len(stacked)])
-            done += len(stacked)
-            yield found
+    """The same, batch by batch; UserError at the first descriptor that is not finite, with the name of its image."""
+    for part in samples.batches(batch):
+        found = victim.predict(part.images()).descriptor.cpu()
+        require_finite(found, victim.name, part.keys)
+        yield found
 
 
 def require_finite(descriptors: Tensor, who: str, keys: Sequence[str]) -> None:

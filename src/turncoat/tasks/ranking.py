@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +16,7 @@ from turncoat.core.outputs import Outputs
 from turncoat.core.truth import Columns
 from turncoat.core.victim import Victim
 from turncoat.objectives.crowd import NOBODY, Crowd, Metric
+from turncoat.tasks.aim import Aim, Settings
 from turncoat.tasks.embedding import embed, require_finite
 from turncoat.tasks.guides import GUIDES, guides
 from turncoat.tasks.metrics.ers import term
@@ -25,26 +24,7 @@ from turncoat.tasks.metrics.estimate import Estimate, bootstrap
 from turncoat.tasks.probes import identity, probes, wall_of
 from turncoat.tasks.samples import Samples
 from turncoat.tasks.task import Embed, Records, Task
-from turncoat.tasks.threats import Aim, Matched, Mismatched, Moved, Settings, Shifted, Thrown, Unranked
-
-Threat = Literal[
-    "es", "ca_plus", "ca_minus", "qa_plus", "qa_minus", "spqa_plus", "spqa_minus", "tma", "ltm", "gtm", "gtt"
-]
-AIMS: Mapping[str, Callable[[Settings], Aim]] = {
-    "ca_plus": partial(Moved, role="candidate", up=True),
-    "ca_minus": partial(Moved, role="candidate", up=False),
-    "qa_plus": partial(Moved, role="query", up=True),
-    "qa_minus": partial(Moved, role="query", up=False),
-    "tma": Matched,
-    "es": Shifted,
-    "ltm": Unranked,
-    "gtm": Mismatched,
-    "gtt": Thrown,
-    "spqa_plus": partial(Moved, role="query", up=True, keeps=True),
-    "spqa_minus": partial(Moved, role="query", up=False, keeps=True),
-}
-SCORED = tuple(name for name in AIMS if not name.startswith("spqa"))
-"""The threats that make up the robustness score."""
+from turncoat.tasks.threats import AIMS, Threat
 
 SHARES: Mapping[str, str] = {"recall@1": "recall_at_1", "kept@4": "kept_at_4"}
 MEANS = ("rank", "rank_kept", "cosine_to_target", "distance_to_clean", "cosine_to_clean")

@@ -7,75 +7,27 @@ among them; for recall and GTT that image is taken out.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from functools import partial
+from typing import Literal
 
-import torch
 from torch import Tensor
 
 from turncoat.core.objective import Objective
 from turncoat.core.truth import Columns
-from turncoat.objectives.crowd import Crowd, Metric, distance
+from turncoat.objectives.crowd import Crowd, distance
 from turncoat.objectives.features import OppositeDirection
-from turncoat.objectives.rankings import Misranked, Preserved, RankShift, Toward
-from turncoat.tasks.guides import drawn, random_rows
+from turncoat.objectives.rankings import Misranked, RankShift, Toward
+from turncoat.tasks.aim import Aim, Settings
+from turncoat.tasks.guides import random_rows
 from turncoat.tasks.metrics.ranking import rank_queries
-from turncoat.tasks.metrics.standing import kept_within, nearest, normalised_rank
+from turncoat.tasks.metrics.standing import kept_within, nearest
+from turncoat.tasks.moves import Moved
 from turncoat.tasks.probes import Probes
-
-TOP = 0.01
-"""The share of a gallery that stands on top."""
-
-KEPT = 5
-"""How many items on top a semantics-preserving attack must leave there."""
 
 FIRST = 4
 """Among how many the former first answer must stay, for GTT."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """`others` candidates (of QA) or queries (of CA) per sample; `xi` and `growth` are those of `Preserved`."""
-
-    others: int = 1
-    metric: Metric = "cosine"
-    xi: float = 100.0
-    growth: float = 0.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Aim(ABC):
-    """What one attack wants and how it is measured.
-
-    `terms` gives the measured columns by their names in `ers.TERMS`; `named` says that it must be known whom the images
-    show; `perturbed` is the threat in words.
-    """
-
-    settings: Settings
-
-    named: ClassVar[bool] = True
-
-    @property
-    def perturbed(self) -> str:
-        return "each query is perturbed on its own, the gallery is clean"
-
-    @property
-    @abstractmethod
-    def terms(self) -> Mapping[str, str]: ...
-
-    @abstractmethod
-    def objective(self, crowd: Crowd) -> Objective: ...
-
-    @abstractmethod
-    def truth(self, probes: Probes) -> Columns:
-        """What the objective asks of each sample."""
-
-    @abstractmethod
-    def measure(self, seen: Tensor, probes: Probes) -> Columns:
-        """The figures of each sample, float64 `[N]`, now that its unit descriptor is `seen` `[N, D]`."""
 
 
 @dataclass(frozen=True)
@@ -95,67 +47,6 @@ class Shifted(Aim):
     def measure(self, seen: Tensor, probes: Probes) -> Columns:
         cosine = (seen.double() * probes.seen.double()).sum(1).clamp(-1, 1)
         return {"recall_at_1": _recall(seen, probes), "distance_to_clean": distance(cosine, self.settings.metric)}
-
-
-@dataclass(frozen=True)
-class Moved(Aim):
-    """QA and CA: the candidates of a perturbed query, or a perturbed candidate in the lists of queries, go up or down.
-
-    Going up, the others are random; going down, they are random among the nearest hundredth of the gallery. With
-    `keeps` (SP-QA) the nearest five that are not moved are to stay where they are.
-    """
-
-    role: Literal["query", "candidate"] = "query"
-    up: bool = True
-    keeps: bool = False
-
-    named = False
-
-    @property
-    def perturbed(self) -> str:
-        if self.role == "query":
-            return "each query is perturbed on its own to move its candidates, the gallery is clean"
-        return "each image is perturbed on its own as a candidate, queries and other candidates are clean"
-
-    @property
-    def terms(self) -> Mapping[str, str]:
-        return {("QA" if self.role == "query" else "CA") + ("+" if self.up else "-"): "rank"}
-
-    def objective(self, crowd: Crowd) -> Objective:
-        metric = self.settings.metric
-        moved = RankShift(crowd, self.role, self.up, metric)
-        if not self.keeps:
-            return moved
-        kept = RankShift(crowd, "query", True, metric, others="kept")
-        return moved + Preserved(kept, self.settings.xi, self.settings.growth)
-
-    def truth(self, probes: Probes) -> Columns:
-        count, whole = self.settings.others, len(probes.gallery)
-        top = max(count, int(TOP * whole))
-        if self.up:
-            others = random_rows(self.settings.seed, probes.keys, probes.itself, whole, count)
-            if not self.keeps:
-                return {"others": others}
-        ranked = nearest(probes.seen, probes.gallery, top + self.keeps * KEPT, left_out=probes.itself)
-        if not self.up:
-            places = torch.tensor([drawn(self.settings.seed, key, top, count) for key in probes.keys])
-            others = ranked.gather(1, places)
-        return {"others": others, **({"kept": _first_others(ranked, others)} if self.keeps else {})}
-
-    def measure(self, seen: Tensor, probes: Probes) -> Columns:
-        found = self.truth(probes)
-        ranks = {name: self._ranks(seen, probes, rows) for name, rows in found.items()}
-        return {"rank": ranks["others"], **({"rank_kept": ranks["kept"]} if self.keeps else {})}
-
-    def _ranks(self, seen: Tensor, probes: Probes, rows: Tensor) -> Tensor:
-        """The mean normalised rank over the others `[N, M]` of each sample."""
-        others, mine = probes.gallery[rows.flatten()], seen.repeat_interleave(rows.shape[1], 0)
-        if self.role == "query":
-            ranks = normalised_rank(mine, others, probes.gallery, itself=rows.flatten())
-        else:
-            itself = probes.itself.repeat_interleave(rows.shape[1])
-            ranks = normalised_rank(others, mine, probes.gallery, itself=itself)
-        return ranks.view(rows.shape).mean(1)
 
 
 @dataclass(frozen=True)
@@ -252,7 +143,21 @@ def _recall(seen: Tensor, probes: Probes) -> Tensor:
     )["cmc@1"]
 
 
-def _first_others(ranked: Tensor, others: Tensor) -> Tensor:
-    """The first `KEPT` of ranked rows `[N, K]` that are not among the others `[N, M]`."""
-    taken = (ranked[:, :, None] == others[:, None]).any(2)
-    return ranked.gather(1, taken.to(torch.int8).argsort(dim=1, stable=True)[:, :KEPT])
+Threat = Literal[
+    "es", "ca_plus", "ca_minus", "qa_plus", "qa_minus", "spqa_plus", "spqa_minus", "tma", "ltm", "gtm", "gtt"
+]
+AIMS: Mapping[str, Callable[[Settings], Aim]] = {
+    "ca_plus": partial(Moved, role="candidate", up=True),
+    "ca_minus": partial(Moved, role="candidate", up=False),
+    "qa_plus": partial(Moved, role="query", up=True),
+    "qa_minus": partial(Moved, role="query", up=False),
+    "tma": Matched,
+    "es": Shifted,
+    "ltm": Unranked,
+    "gtm": Mismatched,
+    "gtt": Thrown,
+    "spqa_plus": partial(Moved, role="query", up=True, keeps=True),
+    "spqa_minus": partial(Moved, role="query", up=False, keeps=True),
+}
+SCORED = tuple(name for name in AIMS if not name.startswith("spqa"))
+"""The threats that make up the robustness score."""

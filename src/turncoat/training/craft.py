@@ -17,7 +17,7 @@ from turncoat.training.recipe import Turn
 def as_it_was(network: nn.Module) -> Iterator[None]:
     """Put every module's mode, and which weights ask for gradients, back when the block ends.
 
-    A hundredth of what a copy of the network costs.
+    A twentieth of what a copy of the network would cost, and no memory.
     """
     modes = [(module, module.training) for module in network.modules()]
     asked = [(values, values.requires_grad) for values in network.parameters()]

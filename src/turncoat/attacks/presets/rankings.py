@@ -1,4 +1,8 @@
-"""Attacks on rankings: RobRank's schedule on any objective, and the published attacks steered by other images."""
+"""Attacks on rankings: RobRank's schedule on any objective, and the published attacks steered by other images.
+
+Not here: the generator of deep mis-ranking (DMR; Wang et al., CVPR 2020), whose distances are those of LTM, and the
+average-precision loss of MUAP (Ding et al., TIFS 2021).
+"""
 
 from __future__ import annotations
 
