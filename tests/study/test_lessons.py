@@ -29,8 +29,8 @@ TASKS = ["classification", "attributes", "retrieval", "verification"]
 
 
 def _learns(task: str = "classification", **changes: Any) -> dict[str, Any]:
-    on = {"name": "memory", "task": task, "n": 10, "seed": 5}
-    return {"name": "universal", "epochs": 2, "batch": 4, "size": "4/255", "on": on, **changes}
+    learn_on = {"name": "memory", "task": task, "n": 10, "seed": 5}
+    return {"name": "universal", "epochs": 2, "batch": 4, "size": "4/255", "learn_on": learn_on, **changes}
 
 
 def _described(task: str = "classification", attack: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
@@ -98,8 +98,8 @@ def test_each_victim_attacked_has_its_own_lesson(tmp_path: Path) -> None:
 
 
 CHANGES: dict[str, dict[str, Any]] = {
-    "images": _learns(on={"name": "memory", "n": 10, "seed": 5, "poke": 1}),
-    "number": _learns(on={"name": "memory", "n": 9, "seed": 5}),
+    "images": _learns(learn_on={"name": "memory", "n": 10, "seed": 5, "poke": 1}),
+    "number": _learns(learn_on={"name": "memory", "n": 9, "seed": 5}),
     "epochs": _learns(epochs=3),
     "batch": _learns(batch=5),
 }
@@ -119,7 +119,7 @@ def test_the_name_of_a_shard_and_of_a_lesson_holds_what_was_learnt_from(what: st
         _bench(victims={"name": "tiny", "source": "python:tiny_world:net", "reads": "logits", "options": {"seed": 1}}),
     ):
         cell = _cell(bench)
-        keys.add(Lesson(bench, cell, bench.victim, bench.dataset.other(cell.spec.on))._key(bench.victim))
+        keys.add(Lesson(bench, cell, bench.victim, bench.dataset.other(cell.spec.learn_on))._key(bench.victim))
     assert len(keys) == 4
 
 
@@ -151,7 +151,7 @@ def test_a_retrieval_split_to_learn_from_needs_no_gallery(monkeypatch: pytest.Mo
 
     alone = replace(memory("classification", n=8, seed=3), truth={})
     monkeypatch.setitem(DATASETS, "alone", lambda: alone)
-    bench = _bench("retrieval", _learns(on="alone"))
+    bench = _bench("retrieval", _learns(learn_on="alone"))
     bench.check()
     columns, _ = Crafting(bench, bench.shards()[0], Store(tmp_path)).records(_cell(bench))
     assert (columns["objective"] > columns["objective_clean"]).all()
@@ -170,7 +170,7 @@ def test_mistakes_are_told_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="attack universal learns from other images than it attacks: name them"):
         _bench(attack={"name": "universal"}).check()
     with pytest.raises(UserError, match="attack pgd learns from no data"):
-        _bench(attack={"name": "pgd", "on": "memory"}).check()
+        _bench(attack={"name": "pgd", "learn_on": "memory"}).check()
     with pytest.raises(UserError, match="'label' is needed"):
         _bench(attack=_learns("attributes")).check()
     bench, store = _bench(), Store(tmp_path)

@@ -67,6 +67,13 @@ def test_the_passes_of_a_perturbed_gallery_are_all_counted_once(tmp_path: Path) 
     assert again.backwards == 0
 
 
+def test_a_gallery_image_is_steered_by_the_queries(tmp_path: Path) -> None:
+    rows, _ = _run(tmp_path, attacks=[{"name": "fna", "steps": 3}], task={"name": "retrieval", "perturbs": "gallery"})
+    clean, attacked = (next(row for row in rows if row["attack"] == name) for name in ("clean", "fna"))
+    values = [row["metrics"]["mAP"]["value"] for row in (clean, attacked)]  # type: ignore[index]
+    assert values[1] < values[0]
+
+
 def test_the_threat_is_in_every_row(tmp_path: Path) -> None:
     rows, _ = _run(tmp_path, task={"name": "retrieval", "perturbs": "gallery"})
     assert {row["threat"] for row in rows} == {

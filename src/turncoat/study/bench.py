@@ -150,11 +150,13 @@ class Bench:
                 getattr(given, needs)
         for cell, attack in zip(made_here, attacks, strict=True):
             if isinstance(attack, Universal) and cell.spec is not None:
-                self._check_lesson(cell.attack, cell.spec.on)
+                self._check_lesson(cell.attack, cell.spec.learn_on)
 
     def _check_lesson(self, name: str, on: DataSpec | None) -> None:
         if on is None:
-            raise UserError(f"attack {name} learns from other images than it attacks: name them, on: {{name: ...}}")
+            raise UserError(
+                f"attack {name} learns from other images than it attacks: name them, learn_on: {{name: ...}}"
+            )
         samples = self.dataset.other(on).samples
         if not len(samples):
             raise UserError(f"attack {name}: {samples.name} holds no samples to learn from")
@@ -165,7 +167,7 @@ class Bench:
         """All that determines the attack of a cell, what it has learnt from included."""
         if cell.spec is None:
             return ""
-        learnt = "" if cell.spec.on is None else self.dataset.other(cell.spec.on).digest
+        learnt = "" if cell.spec.learn_on is None else self.dataset.other(cell.spec.learn_on).digest
         return repr(make_attack(cell.spec, cell.eps, self.task)) + learnt
 
     def key(self, cell: Cell, shard: range) -> str:

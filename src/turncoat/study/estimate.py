@@ -42,7 +42,7 @@ def _cost(bench: Bench, store: Store | None, cell: Cell, forward: float, backwar
     forwards, backwards = (0, 0) if cell.spec is None else make_attack(cell.spec, cell.eps, bench.task).passes
     judgements = 1
     lesson = _lesson(bench, cell) if missing else (0, 0)
-    if cell.spec is not None and cell.spec.on is not None:
+    if cell.spec is not None and cell.spec.learn_on is not None:
         forwards, backwards = Fixed.passes
     if cell.stance == ADAPTIVE:
         judgements = ways = len(bench.surrogates[cell.defense])
@@ -61,9 +61,9 @@ def _cost(bench: Bench, store: Store | None, cell: Cell, forward: float, backwar
 
 def _lesson(bench: Bench, cell: Cell) -> tuple[int, int]:
     """What it takes to learn what this cell adds; the cell without a defence has learnt it for the oblivious ones."""
-    if cell.spec is None or cell.spec.on is None or cell.stance in (OBLIVIOUS, TRANSFER):
+    if cell.spec is None or cell.spec.learn_on is None or cell.stance in (OBLIVIOUS, TRANSFER):
         return 0, 0
-    attack, images = make_attack(cell.spec, cell.eps, bench.task), len(bench.dataset.other(cell.spec.on).samples)
+    attack, images = make_attack(cell.spec, cell.eps, bench.task), len(bench.dataset.other(cell.spec.learn_on).samples)
     if not isinstance(attack, Universal):
         return 0, 0
     return images * attack.lesson[0], images * attack.lesson[1]

@@ -16,6 +16,7 @@ from turncoat.core.victim import Victim
 from turncoat.study.bench import Bench
 from turncoat.study.cells import Cell
 from turncoat.study.lessons import ready
+from turncoat.study.registry import wants
 from turncoat.study.roundtrip import through
 from turncoat.study.store import Store
 from turncoat.tasks.embedding import require_finite
@@ -59,12 +60,17 @@ def _make(bench: Bench, cell: Cell, attacked: Victim, store: Store, key: str) ->
         raise ValueError("a clean cell has no attack")
     attack = ready(bench, cell, attacked, bench.victim, store, None)
     gallery, deployed = gallery_of(bench.samples), cell.defense
+    known = bench.context(bench.victim)
+    turned = replace(gallery, against=bench.samples), {"gallery": known["query"], "query": known["gallery"]}
+    asked = wants(attack)
     found: list[Tensor] = []
-    forwards = backwards = 0
+    forwards = backwards = start = 0
     for part in gallery.batches(bench.audit.shard):
-        images = part.images()
-        truth = bench.task.truth(part, range(len(part)), {})
-        result = attack(attacked, images, truth, generator=seeded(cell.seed))
+        # what steers an attack on a gallery image are the queries
+        rows, start = range(start, start + len(part)), start + len(part)
+        truth = bench.task.truth(turned[0], rows, turned[1])
+        guides = bench.task.guides([name for name in asked if name not in truth], turned[0], rows, turned[1])
+        result = attack(attacked, part.images(), {**truth, **guides}, generator=seeded(cell.seed))
         seen = through(result.images, cell.spec.roundtrip)
         found.append(bench.defended[deployed].predict(seen).descriptor.cpu())
         require_finite(found[-1], bench.victim.name, part.keys)

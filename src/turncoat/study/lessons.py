@@ -32,9 +32,9 @@ def ready(bench: Bench, cell: Cell, victim: Victim, deployed: Victim, store: Sto
     if cell.spec is None:
         raise ValueError("a clean cell has no attack")
     attack = make_attack(cell.spec, cell.eps, bench.task, context)
-    if cell.spec.on is None or not isinstance(attack, Universal):
+    if cell.spec.learn_on is None or not isinstance(attack, Universal):
         return attack
-    lesson = Lesson(bench, cell, deployed, bench.dataset.other(cell.spec.on))
+    lesson = Lesson(bench, cell, deployed, bench.dataset.other(cell.spec.learn_on))
     return attack.fixed(lesson.learnt(victim, store))
 
 

@@ -72,7 +72,8 @@ class AttackSpec(_Named):
     `budgets` replaces those of the audit; `objective` names another intention; `spend` lets the attack go on after a
     sample is broken; `roundtrip` saves and reloads the images before they are judged, and adds a clean row that went
     the same way; `layer` attacks the descriptor at that layer of the victim (a path as in its `taps`) instead of the
-    ranked one; `on` is the data set that a universal perturbation is learnt from; `label` is what the report calls it.
+    ranked one; `learn_on` is the data set that a universal perturbation is learnt from; `label` is what the report
+    calls it.
     """
 
     label: str | None = None
@@ -81,7 +82,7 @@ class AttackSpec(_Named):
     spend: bool | None = None
     roundtrip: RoundTrip = "none"
     layer: str | None = None
-    on: DataSpec | None = None
+    learn_on: DataSpec | None = None
 
 
 class VictimSpec(_Strict):

@@ -108,14 +108,17 @@ def make_attack(spec: AttackSpec, eps: float, task: Task, context: Columns | Non
     unknown = [name for name in wants(attack) if name not in task.offers]
     if unknown:
         raise UserError(f"attack {spec.name} wants {', '.join(unknown)}, which {task.name} does not give: leave it out")
-    if spec.on is not None and not isinstance(attack, Universal):
-        raise UserError(f"attack {spec.name} learns from no data: leave `on` out")
+    if spec.learn_on is not None and not isinstance(attack, Universal):
+        raise UserError(f"attack {spec.name} learns from no data: leave `learn_on` out")
     return attack if spec.layer is None else _elsewhere(attack, spec, spec.layer)
 
 
 def _elsewhere(attack: Attack, spec: AttackSpec, layer: str) -> Attack:
     """The attack on another layer, where all that it needs is what the layer says of the images themselves."""
-    if not isinstance(getattr(attack, "objective", None), (OppositeDirection, FeatureDistance)) or spec.on is not None:
+    if (
+        not isinstance(getattr(attack, "objective", None), (OppositeDirection, FeatureDistance))
+        or spec.learn_on is not None
+    ):
         raise UserError(
             f"attack {spec.name} cannot be aimed at layer {layer!r}: that is for attacks on an image's own descriptor, "
             "like uturn, sma, pire and tma"
