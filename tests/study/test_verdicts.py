@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from tiny_run import audit, row
+from turncoat.study.diagnosis import diagnose
 from turncoat.study.verdicts import verdicts
 
 
@@ -45,3 +46,10 @@ def test_a_bare_victim_that_was_not_attacked_says_so() -> None:
     (only,) = verdicts([row(0.9, attack="clean")])
     assert only.sentence == "net: top1 is 90.0 % [88.0, 92.0] on clean images; it was not attacked"
     assert not only.adaptive
+
+
+def test_what_was_not_measured_is_not_said_to_fall() -> None:
+    rows = [row(None, attack="clean"), row(None, attack="sign_noise"), row(None), row(None, attack="worst")]
+    (one,) = verdicts(rows)
+    assert one.sentence == "net: top1 could not be measured at 8/255 (worst of 2 attacks)"
+    assert not [found for found in diagnose(rows) if "noise" in found.text]

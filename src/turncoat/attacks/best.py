@@ -33,7 +33,9 @@ class Best:
             better = value >= kept.objective[live]
             better = (better if broken is None else better | broken) & ~self.finished[live]
         chosen = live[better]
-        if len(live) == len(kept.images):  # one pass over the images instead of a gather and a scatter
+        if len(chosen) == len(kept.images):
+            kept.images.copy_(images)
+        elif len(live) == len(kept.images):  # one pass over the images instead of a gather and a scatter
             torch.where(better.view(-1, *[1] * (images.ndim - 1)), images, kept.images, out=kept.images)
         else:
             kept.images[chosen] = images[better]

@@ -108,7 +108,7 @@ def lengths(vectors: Tensor) -> Tensor:
 def _box(images: Tensor | None, variable: Tensor, cap: float) -> tuple[Tensor, Tensor]:
     if images is None:
         return variable.new_tensor(-cap), variable.new_tensor(cap)
-    return (-images).clamp(min=-cap), (1 - images).clamp(max=cap)
+    return images.neg().clamp_(min=-cap), (1 - images).clamp_(max=cap)
 
 
 def _shrink(variable: Tensor, low: Tensor, high: Tensor, radius: float) -> Tensor:

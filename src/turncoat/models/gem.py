@@ -35,7 +35,8 @@ class GemNet(nn.Module):
     """A backbone that gives maps `[N, features, H, W]`, GeM, and L2: `embedding` `[N, features]`, none of it below 0.
 
     With `classes`, also `logits` `[N, classes]` for training without pairs: from the embedding through BatchNorm and
-    Linear without bias (BNNeck; Luo et al. 2019), so that the scores are signed though the embedding is not. Any image size the backbone takes will do, so that scales can be fused, by the learned exponent if one likes.
+    Linear without bias (BNNeck; Luo et al. 2019), so that the scores are signed though the embedding is not. Any image
+    size the backbone takes will do, so that scales can be fused, by the learned exponent if one likes.
     """
 
     def __init__(self, backbone: nn.Module, features: int, classes: int = 0, *, exponent: float = 3.0) -> None:

@@ -181,6 +181,8 @@ def _axes(table: Sequence[Line], metric: str, *, small: bool = False) -> Drawing
     norm = next((line.norm for line in table if line.attack != CLEAN), "linf")
     short = small and norm == "linf"
     percent: Mapping[str, object] = {"range": [-0.02, 1.04], "tickformat": ".0%", "dtick": 0.25}
+    if metric.endswith("_change"):
+        percent = {"tickformat": "+.0%", "zeroline": True}
     title = "L2 length" if norm == "l2" else "largest change" + (", in 255ths" if short else "")
     return {
         "margin": {"l": 48, "r": 12, "t": 10, "b": 44},

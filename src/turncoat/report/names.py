@@ -39,6 +39,7 @@ METRICS: Mapping[str, str] = {
 TASKS: Mapping[str, str] = {
     "attributes": "Attribute recognition",
     "classification": "Classification",
+    "ranking ERS": "Robustness of a ranking",
     "retrieval": "Retrieval",
     "verification": "Verification",
 }
@@ -61,13 +62,16 @@ def metric_name(name: str) -> str:
     """A metric in words; one that is not known keeps its name."""
     if match := re.fullmatch(r"tar@far=(.+)", name):
         return f"true accept rate at FAR {match[1]}"
+    if name.endswith("_change"):
+        return f"change of {metric_name(name.removesuffix('_change'))}"
     return METRICS.get(name, name)
 
 
 def task_name(name: str) -> str:
     """A task in words; those of one threat to a ranking are named by it."""
     kind, _, threat = name.partition(" ")
-    return f"Ranking under {threat.upper()}" if kind == "ranking" and threat else TASKS.get(name, name)
+    known = f"Ranking under {threat.upper()}" if kind == "ranking" and threat else name
+    return TASKS.get(name, known)
 
 
 def defense_name(name: str) -> str:

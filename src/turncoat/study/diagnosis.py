@@ -110,7 +110,7 @@ def _no_better_than_noise(mine: Sequence[Line]) -> Found:
     for group in _by([line for line in mine if line.informed and line.hostile], lambda line: line.norm):
         noise = {line.eps: line for line in group if line.control}
         for attack in _by([one for one in group if not one.control], lambda line: line.attack):
-            pairs = [(line, noise[line.eps]) for line in attack if line.eps in noise]
+            pairs = [(line, noise[line.eps]) for line in attack if line.eps in noise and _known(line, noise[line.eps])]
             if pairs and all(not _below(line.estimate, control.estimate) for line, control in pairs):
                 text = f"No better than noise, within the intervals, at any budget ({_budgets(attack)}): "
                 yield _find("warning", attack[0], text + "it fails here, or n is too small to tell.", attack=True)
@@ -220,6 +220,10 @@ def _gain(bare: Sequence[Line], mine: Sequence[Line]) -> Found:
 
 def _clean(mine: Sequence[Line]) -> Line | None:
     return next((line for line in mine if line.attack == CLEAN), None)
+
+
+def _known(*chosen: Line) -> bool:
+    return not any(math.isnan(line.estimate.value) for line in chosen)
 
 
 def _below(one: Estimate, other: Estimate) -> bool:

@@ -80,6 +80,8 @@ def _sentence(mine: Sequence[Line], clean: Estimate, worst: Line, rivals: Sequen
     first = mine[0]
     knowing = "" if first.defense == NONE else "adaptive, "
     how = f"{knowing}worst of {len(rivals)} attacks" if len(rivals) != 1 else f"{knowing}{rivals[0]} alone"
+    if math.isnan(worst.estimate.value):
+        return f"{_who(first)}: {first.headline} could not be measured {_at(worst)} ({how})"
     moves = f"{_moves(clean, worst.estimate)} {percent(worst.estimate)}"
     return f"{_who(first)}: {first.headline} {moves} {_at(worst)} ({how})"
 
