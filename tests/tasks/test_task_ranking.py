@@ -181,6 +181,16 @@ def test_gtm_goes_to_the_nearest_that_does_not_match_the_first_answer() -> None:
             assert torch.equal(target[row], known.gallery[nearest])
 
 
+def test_junk_is_nobodys_first_answer() -> None:
+    gallery = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]))
+    asked = torch.tensor([[1.0, 0.0]])
+    one, none = torch.tensor([4]), torch.tensor([-1])
+    seen = Probes(["q"], asked, one, gallery, torch.tensor([-1, 4, 9]), none)
+    settings = ranking("gtm").aim.settings
+    assert torch.equal(AIMS["gtm"](settings).truth(seen)["target"][0], gallery[2])
+    assert AIMS["gtt"](settings).truth(seen)["others"].tolist() == [[1]]
+
+
 def test_gtt_is_whether_the_first_answer_stays_among_four() -> None:
     task, samples = ranking("gtt", itself=True), _set(30)
     _, known = _known(task, samples)

@@ -53,14 +53,14 @@ def test_the_backbone_moves_at_its_own_rate(optimiser: str) -> None:
 def test_sgd_is_nesterov_s() -> None:
     """Two steps along a constant gradient g: lr (1 + m) g, then lr (1 + m + m^2) g."""
     network = nn.Linear(1, 1, bias=False)
-    start = float(network.weight)
+    start = network.weight.item()
     schedule = Schedule(optimiser="sgd", lr=0.1, momentum=0.9, decay=0)
     made = make_optimiser(network, schedule)
     for _ in range(2):
         made.zero_grad()
         network(torch.ones(1, 1)).sum().backward()
         made.step()
-    assert start - float(network.weight) == pytest.approx(0.1 * (1.9 + 1 + 0.9 * 1.9), rel=1e-5)
+    assert start - network.weight.item() == pytest.approx(0.1 * (1.9 + 1 + 0.9 * 1.9), rel=1e-5)
 
 
 def test_weights_that_ask_for_no_gradient_stay_out() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 
 from turncoat.core.errors import UserError
@@ -55,6 +56,8 @@ def _boxes(listed: Path) -> dict[str, Box]:
             continue
         try:
             image, (left, top, right, bottom) = words[0], (float(word) - 1 for word in words[1:])
+            if not all(map(isfinite, (left, top, right, bottom))):
+                raise ValueError
         except ValueError:
             raise UserError(f"{listed}: line {place} is {line!r}; it must be 'img x1 y1 x2 y2'") from None
         if right - left >= SMALLEST and bottom - top >= SMALLEST:

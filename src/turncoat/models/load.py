@@ -144,7 +144,7 @@ def _python(name: str, options: Options) -> nn.Module:
         raise UserError(f"python:{name} must name a function: python:package.module:function")
     try:
         build = getattr(importlib.import_module(module), function, None)
-    except ImportError as problem:
+    except (ImportError, ValueError) as problem:
         raise UserError(
             f"cannot import {module} for python:{name} ({problem}): is it installed, or its folder on PYTHONPATH?"
         ) from problem
@@ -183,5 +183,7 @@ SCHEMES: Mapping[str, Callable[[str, Options], nn.Module]] = {
 def _call(build: Callable[..., Made], name: str, options: Options) -> Made:
     try:
         return build(**options)
-    except TypeError as problem:
+    except (TypeError, ValueError, RuntimeError) as problem:
+        if isinstance(problem, UserError):
+            raise
         raise UserError(f"{name} cannot be built with options {dict(options)}: {problem}") from problem

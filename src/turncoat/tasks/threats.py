@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from turncoat.core.objective import Objective
@@ -100,8 +101,7 @@ class Mismatched(Aim):
         return Toward()
 
     def truth(self, probes: Probes) -> Columns:
-        first = nearest(probes.seen, probes.gallery, 1, left_out=probes.itself)[:, 0]
-        barred = probes.owner[first]
+        barred = probes.owner[_first(probes)[:, 0]]
         rows = nearest(probes.seen, probes.gallery, 1, left_out=probes.itself, owner=probes.owner, barred=barred)
         return {"target": probes.gallery[rows[:, 0]]}
 
@@ -123,12 +123,20 @@ class Thrown(Aim):
         return RankShift(crowd, "query", up=False, metric=self.settings.metric)
 
     def truth(self, probes: Probes) -> Columns:
-        return {"others": nearest(probes.seen, probes.gallery, 1, left_out=probes.itself)}
+        return {"others": _first(probes)}
 
     def measure(self, seen: Tensor, probes: Probes) -> Columns:
         rows = self.truth(probes)["others"][:, 0]
         items, own = probes.gallery[rows], probes.itself
         return {"kept_at_4": kept_within(seen, items, probes.gallery, itself=rows, left_out=own, first=FIRST)}
+
+
+def _first(probes: Probes) -> Tensor:
+    """The gallery row of each first answer, `[N, 1]`; junk, which nobody counts, is none, where people are known."""
+    known = bool((probes.owner >= 0).any())
+    nobody = torch.full_like(probes.itself, -1)
+    owner, barred = (probes.owner, nobody) if known else (None, None)
+    return nearest(probes.seen, probes.gallery, 1, left_out=probes.itself, owner=owner, barred=barred)
 
 
 def _recall(seen: Tensor, probes: Probes) -> Tensor:

@@ -39,7 +39,7 @@ def normalised_rank(queries: Tensor, items: Tensor, gallery: Tensor, *, itself: 
     Without ties it is RobRank's normalised rank (Zhou et al., ECCV 2020, sec. 5), which does not count them.
     """
     before, equal = standing(queries, items, gallery, itself=itself)
-    return (before + equal / 2) / len(gallery)
+    return (before + equal.double() / 2) / len(gallery)
 
 
 def kept_within(
@@ -47,7 +47,7 @@ def kept_within(
 ) -> Tensor:
     """The probability, over the orders of ties, that an item is among the `first` of its query; float64 `[P]`."""
     before, equal = standing(queries, items, gallery, itself=itself, left_out=left_out)
-    return ((first - before) / (equal + 1)).clamp(0, 1).double()
+    return ((first - before).double() / (equal + 1)).clamp(0, 1)
 
 
 def nearest(
