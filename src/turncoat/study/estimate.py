@@ -38,25 +38,36 @@ def estimate(bench: Bench, store: Store | None) -> Sequence[CellCost]:
 
 def _cost(bench: Bench, store: Store | None, cell: Cell, forward: float, backward: float) -> CellCost:
     missing = [shard for shard in bench.shards() if _missing(bench, store, cell, shard)]
-    samples = attacked = sum(map(len, missing))
-    forwards, backwards = (0, 0) if cell.spec is None else make_attack(cell.spec, cell.eps, bench.task).passes
-    judgements = 1
+    samples, views = sum(map(len, missing)), bench.victim.views
+    ways = len(bench.surrogates[cell.defense]) if cell.stance == ADAPTIVE else 1
+    attacked = _attacked(bench, store, cell, missing)
+    forwards, backwards = _attack(bench, cell)
     lesson = _lesson(bench, cell) if missing else (0, 0)
-    if cell.spec is not None and cell.spec.learn_on is not None:
-        forwards, backwards = Fixed.passes
-    if cell.stance == ADAPTIVE:
-        judgements = ways = len(bench.surrogates[cell.defense])
-        forwards, backwards = forwards * ways, backwards * ways
-        lesson = lesson[0] * ways, lesson[1] * ways
-    elif cell.stance == OBLIVIOUS:
-        attacked = sum(len(shard) for shard in missing if _pays(bench, store, cell, shard))
-    elif (
-        cell.stance == TRANSFER and not bench.task.stops and cell.surrogate in {one.name for one in bench.audit.victims}
-    ):
-        attacked = 0  # the images are those of the surrogate's own cell
-    forwards = attacked * forwards + samples * judgements + lesson[0]
-    backwards = attacked * backwards + lesson[1]
-    return CellCost(cell, samples, forwards, backwards, forwards * forward + backwards * backward)
+    forwards = (attacked * forwards + samples + lesson[0]) * ways
+    backwards = (attacked * backwards + lesson[1]) * ways
+    seconds = forwards * forward + backwards * backward
+    return CellCost(cell, samples, forwards * views, backwards * views, seconds)
+
+
+def _attack(bench: Bench, cell: Cell) -> tuple[int, int]:
+    """The most passes that one image under this cell's attack takes, without the look of the judge."""
+    if cell.spec is None:
+        return 0, 0
+    return Fixed.passes if cell.spec.learn_on is not None else make_attack(cell.spec, cell.eps, bench.task).passes
+
+
+def _attacked(bench: Bench, store: Store | None, cell: Cell, missing: Sequence[range]) -> int:
+    """How many images are attacked for the shards that are missing, those of a gallery included."""
+    against, perturbs = bench.samples.against, bench.task.perturbs
+    queries = sum(map(len, missing))
+    if cell.stance == OBLIVIOUS:
+        queries = sum(len(shard) for shard in missing if _pays(bench, store, cell, shard))
+    elif cell.stance == TRANSFER and not bench.task.stops and cell.surrogate not in bench.audit.ensembles:
+        queries = 0  # the images are those of the surrogate's own cell
+    if perturbs == "query" or cell.spec is None:
+        return queries
+    gallery = len(against) if against is not None and missing else 0
+    return gallery + (queries if perturbs == "both" else 0)
 
 
 def _lesson(bench: Bench, cell: Cell) -> tuple[int, int]:
