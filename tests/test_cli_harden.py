@@ -9,13 +9,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from tiny_world import pixels, write_idx
+from tiny_sets import oxford5k
+from tiny_world import Tiny, pixels, write_idx
 from turncoat.cli import main
 from turncoat.core.errors import UserError
 from turncoat.data.load import load_data
@@ -114,7 +116,13 @@ def test_a_plan_is_obeyed_and_can_be_changed(plan: Path, monkeypatch: pytest.Mon
     ("old", "new", "told"),
     [
         ("schedule:", "schedul:", "schedul: this key is unknown"),
-        ("epochs: 3", "epohs: 3", "schedule.epohs: "),
+        ("epochs: 3", "epohs: 3", "schedule.epohs: this key is unknown"),
+        ("batch: 8", "batch: 1", "at least 2 images are needed"),
+        ("name: digits", "seed: -1\nname: digits", "seed: input should be greater than or equal to 0"),
+        ("eps: 4/255", "eps: foo", "recipe online_uturn: eps: input should be a valid number"),
+        ("every: 2", "evry: 2, every: 2", "it has every, weight, eps, steps, smoothing"),
+        ('Tiny"', 'Tiny", mean: [0.5, 0.5], std: [1]', "network.mean: one number is needed, or one for each of the"),
+        ('Tiny"', 'Tiny", mean: [0], std: [1, 1, 1, 1]', "network.std: one number is needed, or one for each of the"),
         ("epochs: 3", "epochs: 0", "schedule: epochs is 0"),
         ("epochs: 3", "epochs: many", "schedule.epochs: "),
         ("batch: 8", "batch: 8, optimiser: adam", "schedule.optimiser: "),
@@ -149,6 +157,13 @@ def test_a_mistake_in_a_plan_is_one_line(
         (["--out", "weights.pt"], "weights.pt: weights are written as .safetensors"),
         (["nowhere.yaml"], "there is no training nowhere.yaml"),
         (["--set", "seed=x"], "the training: seed: "),
+        (["--seed", "-1"], "the training: seed: input should be greater than or equal to 0"),
+        (["--seed", str(2**63)], f"the training: seed: input should be less than {2**63}"),
+        (["--set", "seed"], "write it as key=value, for example title=again"),
+        (["--set", "name.x=1"], "--set name.x=1: there is no name.x here"),
+        (["--network", "turncoat:small_gem", "--set", "network.options.classes=0", *STREET], "recipe, or a network"),
+        (["--network", "turncoat:small_face", "--set", "network.options.classes=5", *STREET], "knows 5: give it 6"),
+        (["--out", f"{'x' * 250}.safetensors", *STREET], "cannot be written: file name too long"),
         (["--recipe", "est", *STREET, "--set", "schedule.batch=30"], "choose one from 4 to 24"),
     ],
 )
@@ -255,3 +270,85 @@ def test_an_interrupted_training_exits_130_and_leaves_nothing(plan: Path) -> Non
     assert process.returncode == 130, told
     assert told == "turncoat: stopped; nothing was written\n"
     assert [path for path in Path().rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("place", ["w.safetensors", "w.json"])
+def test_a_folder_in_the_place_of_the_weights_or_the_account_is_told_before_the_work(
+    place: str, plan: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path(place).mkdir()
+    assert f"{place} is a folder" in _mistake(monkeypatch, capfd, plan, "--out", "w.safetensors")
+
+
+def test_an_empty_training_set_is_told(
+    plan: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_idx(plan.parent / "digits", pixels(1, seed=0)[:0, 0], torch.arange(0))
+    assert "mnist-test has no samples to train on" in _mistake(monkeypatch, capfd, plan)
+
+
+def test_attributes_that_the_network_does_not_score_are_told(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--network", "turncoat:small_attributes", "--set", "network.options.attributes=5"]
+    words += ["--set", "data={name: street_attributes, size: 8, height: 32}"]
+    assert "has 28 attributes, but the network scores 5: give it 28" in _mistake(monkeypatch, capfd, *words)
+
+
+def test_views_of_their_own_sizes_need_a_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    oxford5k(tmp_path / "views")
+    words = ["--network", "turncoat:small_gem", "--set", "schedule.batch=9"]
+    words += ["--set", f"data={{name: oxford5k, folder: {tmp_path / 'views'}, longest: 40}}"]
+    assert "differ in size and cannot share a batch: give the data a size" in _mistake(monkeypatch, capfd, *words)
+
+
+def test_bare_names_take_settings(plan: Path) -> None:
+    plan.write_text("network: turncoat:small_gem\ndata: street_retrieval\nrecipe: hm\n", encoding="utf-8")
+    settings = ["recipe.steps=2", "network.options.exponent=2", "data.people=5", "data.size=40"]
+    read = load_training(plan, settings=settings)
+    assert read.recipe.options == {"steps": 2}
+    assert read.network == NetworkSpec(source="turncoat:small_gem", options={"exponent": 2})
+    assert read.data.options == {"people": 5, "size": 40}
+    later = load_training(plan, settings=["data=street_attributes", "data.size=8", "recipe=est", "recipe.steps=3"])
+    assert (later.data.name, later.data.options) == ("street_attributes", {"size": 8})
+    assert (later.recipe.name, later.recipe.options) == ("est", {"steps": 3})
+
+
+def test_settings_leave_the_built_in_training_alone() -> None:
+    before = load_training(None)
+    load_training(None, settings=["recipe.smoothing=0.1", "network.options.classes=3", "data.people=5"])
+    assert load_training(None) == before
+
+
+class Timm(Tiny):
+    """Says, as timm's networks do, what it was trained with."""
+
+    pretrained_cfg: ClassVar = {"input_size": (3, 14, 10), "mean": (0.4, 0.5, 0.6), "std": (0.2, 0.2, 0.3)}
+    met: ClassVar[list[torch.Tensor]] = []
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes=classes)
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.met.append(images.detach())
+        return super().forward(images)
+
+
+@pytest.mark.parametrize("given", [{}, {"size": [6, 6], "mean": [0.5], "std": [0.5]}])
+def test_a_network_is_trained_on_what_an_audit_would_show_it(
+    given: dict[str, list[float]], plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tiny_world.Tiny", Timm)
+    Timm.met.clear()
+    words = [word for key, value in given.items() for word in ("--set", f"network.{key}={value}")]
+    assert _command(monkeypatch, plan, "--epochs", 1, *words) == 0
+    account = json.loads(Path("runs/train/digits.json").read_text())
+    wanted = given or {"size": [14, 10], "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.2, 0.3]}
+    assert account["sight"] == wanted
+    assert {tuple(images.shape[2:]) for images in Timm.met} == {tuple(wanted["size"])}
+    assert min(float(images.min()) for images in Timm.met) < -0.5, "normalised"
+    settings = {key: tuple(value) for key, value in given.items()}
+    victim = load_victim("python:tiny_world:Tiny", options={"classes": 5}, **settings)  # type: ignore[arg-type]
+    assert [list(victim.size or ()), list(victim.mean), list(victim.std)] == list(wanted.values())

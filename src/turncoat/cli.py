@@ -71,7 +71,7 @@ def harden(
     network: Annotated[str | None, typer.Option("--network", help="What to train, for example timm:resnet18.")] = None,
     data: Annotated[str | None, typer.Option("--data", help="What to train on; see `turncoat list datasets`.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="runs/train/NAME.safetensors by default.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Another one, other weights.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1)] = None,
     settings: Set = None,
 ) -> None:

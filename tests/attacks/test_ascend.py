@@ -50,6 +50,11 @@ def test_refusals_are_told_in_one_line(smooth: Make, pictures: Pictures) -> None
         attempt(restarts=2, constraint=Shared(Linf(0.1)))
     with pytest.raises(UserError, match="'label' is needed"):
         pgd(0.1)(victim, images, generator=seeded(0))
+    for wrong in ({"steps": -1}, {"steps": 1, "restarts": 0}):
+        with pytest.raises(UserError, match="steps >= 0 and restarts >= 1"):
+            GradientAttack(CrossEntropy(), Linf(0.1), Steepest(0.01), **wrong)
+    with pytest.raises(UserError, match="1 for a shared variable"):
+        GradientAttack(CrossEntropy(), Shared(Linf(0.1)), Steepest(0.01), steps=1, restarts=2)
     victim.network.differentiable = False
     with pytest.raises(UserError, match=r"smooth gives no gradients.*query attack"):
         attempt()

@@ -135,6 +135,9 @@ def test_the_preset_and_the_refusal(smooth: Make, pictures: Pictures) -> None:
     assert cw(0.5, objective=AttributeMargin(), steps=7, searches=2) == CarliniWagner(
         AttributeMargin(), eps=0.5, steps=7, searches=2
     )
+    for wrong in ({"steps": -1}, {"searches": 0}):
+        with pytest.raises(UserError, match="steps >= 0 and searches >= 1"):
+            cw(**wrong)
     victim = smooth()
     victim.network.differentiable = False
     with pytest.raises(UserError, match="gives no gradients"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from turncoat.attacks.ascend import GradientAttack
-from turncoat.attacks.presets import features, gradient
+from turncoat.attacks.presets import features, gradient, rankings
 from turncoat.attacks.starts import Jitter, Uniform, Zero
 from turncoat.attacks.steps import APGD, Momentum, Steepest
 from turncoat.core.balls import L2, Linf
@@ -65,3 +67,23 @@ def test_mistakes_are_told() -> None:
 def test_grey_levels_given_for_pixel_units_are_told() -> None:
     with pytest.raises(UserError, match="write 8/255"):
         gradient.pgd(8)
+    with pytest.raises(UserError, match="eps is a length and cannot be nan"):
+        gradient.pgd(float("nan"), norm="l2")
+    with pytest.raises(UserError, match="at least one class"):
+        gradient.apgd_targeted(EPS, targets=0)
+
+
+@pytest.mark.parametrize(
+    "preset", [gradient.bim, gradient.pgd, gradient.label_smoothing, rankings.robrank, rankings.es, rankings.fna]
+)
+def test_a_step_that_goes_nowhere_or_backwards_is_told(preset: Callable[..., GradientAttack]) -> None:
+    for size in (0.0, -GREY, float("nan")):
+        with pytest.raises(UserError, match="size of a step is a length above 0"):
+            preset(EPS, size=size)
+    assert preset(0.0).steps >= 0
+
+
+def test_a_rate_that_goes_nowhere_is_told() -> None:
+    for preset in (features.pire, features.tma):
+        with pytest.raises(UserError, match="above 0, not -1"):
+            preset(EPS, lr=-1.0)

@@ -109,8 +109,15 @@ def test_passes_and_verdict(smooth: Make, pictures: Pictures) -> None:
     assert torch.equal(result.success, victim.predict(result.images).logits.argmax(1) != labels)
 
 
-def test_mistakes_are_told() -> None:
+def test_mistakes_are_told(smooth: Make, pictures: Pictures) -> None:
     with pytest.raises(UserError, match="write 8/255"):
         uturn_released(8)
     with pytest.raises(UserError, match=r"std .* and scalar are above 0"):
         uturn_released(8 * GREY, scalar=0.0)
+    with pytest.raises(UserError, match="scalar are above 0"):
+        sma_released(8 * GREY, std=(0.2, float("nan"), 0.2))
+    for std in ((0.2,), (0.2,) * 4):
+        with pytest.raises(UserError, match="one number per channel, 3 for these images"):
+            uturn_released(8 * GREY, std=std)(smooth(), pictures(), generator=seeded(0))
+    with pytest.raises(UserError, match="steps >= 0"):
+        uturn_released(8 * GREY, steps=-1)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from turncoat.attacks.presets.features import uturn
 from turncoat.attacks.starts import Zero
 from turncoat.attacks.views import Chain, Mirror, Plain, Scale
+from turncoat.core.errors import UserError
 from turncoat.core.seeds import seeded
 from turncoat.core.victim import Victim
 
@@ -95,3 +96,13 @@ def test_the_mirror_image_is_turned_as_well(smooth: Make, pictures: Pictures) ->
     assert uturn(GREY, mirror=True).views == (Plain(), Mirror())
     half = Scale(0.5, adjoint=False)
     assert uturn(GREY, mirror=True, scales=(1, 0.5)).views == (Plain(), Mirror(), half, Chain((Mirror(), half)))
+
+
+def test_sizes_that_a_network_cannot_see_are_told_in_one_line(smooth: Make, pictures: Pictures) -> None:
+    with pytest.raises(UserError, match=r"images of 8x8 at scale 0\.3 have a side below 4 pixels"):
+        uturn(GREY, scales=(1, 0.3))(smooth(), pictures(), generator=seeded(0))
+    wide = Victim(nn.Conv2d(3, 2, 7).double(), name="wide", reads="embedding")
+    for scales in ((1, 0.5), (0.5,)):
+        with pytest.raises(UserError, match=r"wide cannot look at images of 4x4, give it other scales: .*") as caught:
+            uturn(GREY, scales=scales, mirror=True)(wide, pictures(), generator=seeded(0))
+        assert "\n" not in str(caught.value)

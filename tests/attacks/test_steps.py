@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
-from turncoat.attacks.steps import Adam, Momentum, Move, Steepest, Step
+from turncoat.attacks.steps import APGD, Adam, Momentum, Move, Steepest, Step
 from turncoat.core.balls import L2, Linf
 from turncoat.core.constraint import Constraint
+from turncoat.core.errors import UserError
 from turncoat.core.seeds import seeded
 
 WIDE = Linf(1e9)
@@ -97,3 +100,11 @@ def test_samples_do_not_know_of_each_other(step: Step) -> None:
     torch.testing.assert_close(follow(step, gradients)[-1], follow(step, swapped)[-1].flip(0))
     louder = [torch.cat([gradient[:1], 1e6 * gradient[1:]]) for gradient in gradients]
     torch.testing.assert_close(follow(step, gradients)[-1][0], follow(step, louder)[-1][0])
+
+
+@pytest.mark.parametrize("step", [Steepest, Momentum, Adam, APGD])
+def test_a_size_that_is_no_length_is_told(step: type) -> None:
+    for size in (-0.1, math.nan, math.inf):
+        with pytest.raises(UserError, match="size of a step is a length of at least 0"):
+            step(size)
+    assert step(0.0).size == 0  # all that a budget of 0 leaves

@@ -177,11 +177,20 @@ def test_mistakes_are_told() -> None:
         ({"smoothing": 4}, "odd number of pixels, not 4"),
         ({"smoothing": -1}, "odd number of pixels, not -1"),
         ({"diversity": 1.5}, "a chance between 0 and 1, not 1.5"),
+        ({"copies": -1}, "at least 0, not -1"),
+        ({"momentum": math.nan}, "decay of a momentum is a number of at least 0, not nan"),
+        ({"momentum": -0.5}, "decay of a momentum is a number of at least 0, not -0.5"),
+        ({"size": 0.0}, "length above 0, not 0"),
+        ({"size": -GREY}, "length above 0"),
+        ({"size": math.inf}, "length above 0, not inf"),
+        ({"size": math.nan}, "length above 0, not nan"),
     ):
         with pytest.raises(UserError, match=told):
             transferable(EPS, **wrong)
     with pytest.raises(UserError, match="width of a smoothing kernel"):
         Smoothed(Steepest(1.0), 3, 0.0)
-    for scales in ((), (1.0, 0.0), (0.5, 0.5)):
-        with pytest.raises(UserError, match="scales are different factors above 0"):
+    with pytest.raises(UserError, match="width of a smoothing kernel"):
+        Smoothed(Steepest(1.0), 3, math.nan)
+    for scales in ((), (1.0, 0.0), (0.5, 0.5), (0.01, 1.0), (1.0, 5.0), (math.nan,)):
+        with pytest.raises(UserError, match=r"scales are different factors from 0\.1 to 4"):
             uturn(EPS, scales=scales)

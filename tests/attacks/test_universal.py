@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -168,6 +169,8 @@ def test_the_preset_says_what_it_is() -> None:
 def test_mistakes_are_told(smooth: Make, pictures: Pictures) -> None:
     with pytest.raises(UserError, match="at least one epoch and one image a batch, not 0, 32"):
         universal(EPS, epochs=0)
+    with pytest.raises(UserError, match="at least one epoch and one image a batch, not 5, 0"):
+        replace(universal(EPS), batch=0)
     with pytest.raises(UserError, match="needs images to learn from"):
         universal(EPS).learn(smooth(), [], generator=seeded(0))
     with pytest.raises(UserError, match="images of one size to learn from, not 8x8 and 12x12"):

@@ -70,6 +70,27 @@ def test_building_leaves_the_global_generator_alone() -> None:
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+def test_a_network_without_weights_is_the_same_one_everywhere_and_follows_its_seed() -> None:
+    for source, given in (("turncoat:resnet20", {}), ("turncoat:small_classifier", {"classes": 3})):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            first = load_network(source, options=given).state_dict()
+            torch.manual_seed(2)
+            second = load_network(source, options=given).state_dict()
+        assert all(torch.equal(values, second[name]) for name, values in first.items())
+        other = load_network(source, options=given, seed=1).state_dict()
+        assert any(not torch.equal(values, other[name]) for name, values in first.items())
+
+
+@pytest.mark.usefixtures("factory")
+def test_the_backbone_under_a_head_follows_the_seed_too(factory: types.ModuleType) -> None:
+    factory.maps = lambda: nn.Conv2d(3, 4, 3)
+    options = {"backbone": "python:user_models:maps", "features": 4, "classes": 3}
+    weights = [load_network("turncoat:gem", options=options, seed=seed).backbone.weight for seed in (0, 0, 1)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
 @pytest.mark.usefixtures("factory")
 def test_a_function_of_the_users() -> None:
     network = load_network("python:user_models:mean", options={"scale": 3})

@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tiny_run import Row, audit, row
+from tiny_world import describe
 from turncoat.study.diagnosis import Finding, diagnose, write_diagnosis
+from turncoat.study.plan import Study, VictimSpec
+from turncoat.study.runner import benches, run
 from turncoat.study.store import Store
 
 ADAPTIVE = {"stance": "adaptive", "defense": "jpeg"}
@@ -127,3 +132,38 @@ def test_diagnosis_json_holds_findings_and_verdicts_with_null_for_nothing(tmp_pa
     content = json.loads((tmp_path / "diagnosis.json").read_text())
     told = [Finding(one["level"], one["subject"], one["text"], tuple(one["front"])) for one in content["findings"]]
     assert told == diagnose(audit())
+
+
+def test_figures_of_a_random_network_are_a_warning_once() -> None:
+    (said,) = [text for text in _texts(audit(untrained=True), "warning") if "random" in text]
+    assert said == "net: It has no weights: its figures are those of a random network."
+    assert not any("random" in text for text in _texts(audit(), "warning"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "untrained"),
+    [
+        ({"source": "turncoat:small_reid"}, True),
+        ({"source": "turncoat:small_reid", "weights": "w.safetensors"}, False),
+        ({"source": "turncoat:reid", "options": {"backbone": "timm:resnet50"}}, False),
+        ({"source": "timm:resnet18"}, True),
+        ({"source": "timm:resnet18", "options": {"pretrained": False}}, True),
+        ({"source": "timm:resnet18", "options": {"pretrained": True}}, False),
+        ({"source": "builtin:street_reid"}, False),
+        ({"source": "python:mine:network"}, False),
+    ],
+)
+def test_who_is_known_to_have_no_weights(spec: dict[str, object], untrained: bool) -> None:
+    assert VictimSpec.model_validate({"name": "net", **spec}).untrained == untrained
+
+
+@pytest.mark.usefixtures("in_memory")
+def test_a_run_tells_of_a_network_without_weights(tmp_path: Path) -> None:
+    described = describe(attacks=["fgsm"])
+    described["audits"][0]["victims"] = [
+        {"name": "tiny", "source": "python:tiny_world:net", "reads": "logits"},
+        {"name": "drawn", "source": "turncoat:small_classifier", "options": {"classes": 3}},
+    ]
+    study = Study.model_validate(described)
+    found = diagnose(run(study, benches(study, Path()), Store(tmp_path)))
+    assert [one.subject for one in found if "random network" in one.text] == ["drawn"]

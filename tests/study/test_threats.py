@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,79 @@ def test_a_descriptor_that_is_no_number_is_named_and_what_is_done_stays(tmp_path
     with pytest.raises(UserError, match=r"not a number for g0 \(12 of 12 here\)"):
         embed(bench.victim, bench.samples.against)  # type: ignore[arg-type]
     assert sorted(path.name for path in (tmp_path / "records").iterdir()) == done
+
+
+def test_the_same_weights_with_other_options_have_descriptors_of_their_own(tmp_path: Path) -> None:
+    given = describe("retrieval", attacks=[UTURN], budgets=[EPS])
+    for gain in (1.0, 3.0):
+        given["audits"][0]["victims"] = {"name": "t", "source": "python:tiny_world:net", "options": {"gain": gain}}
+        (bench,) = benches(Study.model_validate(given), Path(), Store(tmp_path))
+        kept = bench.context(bench.victim)["gallery"]
+        assert torch.equal(kept, embed(bench.victim, bench.samples.against))  # type: ignore[arg-type]
+
+
+def test_a_gallery_that_is_steered_by_the_queries_is_made_anew_for_others(tmp_path: Path) -> None:
+    steered = {"attacks": [{"name": "fna", "steps": 3}], "task": {"name": "retrieval", "perturbs": "gallery"}}
+    study = Study.model_validate({**describe("retrieval", budgets=[EPS], **steered), "limit": 6})
+    run(study, benches(study, Path(), Store(tmp_path / "one")), Store(tmp_path / "one"))
+    again, _ = _run(tmp_path / "one", **steered)
+    fresh, _ = _run(tmp_path / "two", **steered)
+    assert [row["metrics"] for row in again] == [row["metrics"] for row in fresh]
+
+
+def test_a_gallery_that_was_interrupted_goes_on_batch_by_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = {"name": "retrieval", "perturbs": "gallery"}
+    with Passes() as whole:
+        rows, _ = _run(tmp_path / "whole", task=task)
+    write, left = Store.write_array, [2]
+
+    def stop(store: Store, name: str, values: torch.Tensor) -> None:
+        if name.startswith("descriptors"):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+        write(store, name, values)
+
+    monkeypatch.setattr(Store, "write_array", stop)
+    with pytest.raises(KeyboardInterrupt), Passes() as first:
+        _run(tmp_path / "cut", task=task)
+    monkeypatch.setattr(Store, "write_array", write)
+    with Passes() as second:
+        again, _ = _run(tmp_path / "cut", task=task)
+    assert [row["metrics"] for row in again] == [row["metrics"] for row in rows]
+    assert first.backwards + second.backwards == whole.backwards + 4 * 3  # only the batch that was cut is made twice
+
+
+def test_a_perturbed_gallery_tells_its_change_and_has_one_worst_attack(tmp_path: Path) -> None:
+    task = {"name": "retrieval", "perturbs": "gallery"}
+    rows, bench = _run(tmp_path, task=task, attacks=["sign_noise", UTURN])
+    assert (
+        abs(_records(bench, tmp_path, "uturn")["gallery_linf"].max() - 4 / 255) < 1e-6
+    )  # three steps of a level, and the jitter
+    scores = {row["attack"]: row["metrics"]["recall@1"]["value"] for row in rows}  # type: ignore[index]
+    assert scores["worst"] == min(scores["uturn"], scores["sign_noise"])
+    assert _records(bench, tmp_path, "clean")["linf"].max() == 0
+
+
+def test_a_transferred_gallery_is_steered_on_the_surrogate(tmp_path: Path) -> None:
+    net = "python:tiny_world:net"
+    victims = [{"name": "a", "source": net}, {"name": "b", "source": net, "options": {"seed": 5}}]
+    changes: dict[str, Any] = {"attacks": [{"name": "fna", "steps": 3}], "budgets": [EPS], "transfer": True}
+    task = {"name": "retrieval", "perturbs": "gallery"}
+    study = Study.model_validate(describe("retrieval", victims=victims, task=task, **changes))
+    a, b = benches(study, Path(), Store(tmp_path))
+    run(study, [a, b], Store(tmp_path))
+    rows = Store(tmp_path)
+    (cell,) = [one for one in b.cells() if one.surrogate]
+    against = b.samples.against
+    assert against is not None
+    records = rows.read([b.key(cell, shard) for shard in b.shards()])
+    known = a.context(a.victim)
+    flipped = {"gallery": known["query"], "query": known["gallery"]}
+    turned = replace(against, against=b.samples)
+    guides = a.task.guides(["push", "pull"], turned, range(len(against)), flipped)
+    assert cell.spec is not None
+    made = make_attack(cell.spec, cell.eps, a.task)(a.victim, against.images(), guides, generator=seeded(0)).images
+    context = {**b.context(b.victim), "gallery": b.victim.predict(made).descriptor}
+    judged = b.task.judge(b.victim, b.samples.images(), b.samples, range(len(b.samples)), context)
+    assert np.allclose(records["ap"], judged["ap"].numpy(), equal_nan=True)

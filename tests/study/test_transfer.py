@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from tiny_world import Passes, describe
+from turncoat.core.errors import UserError
 from turncoat.core.seeds import seeded
 from turncoat.study.bench import Bench
 from turncoat.study.cells import TRANSFER
@@ -107,8 +108,30 @@ def test_what_was_made_is_found_again(tmp_path: Path) -> None:
         ({"surrogates": ["z"]}, "there is no victim 'z'"),
         ({"attacks": ["pgdd"]}, "there is no attack 'pgdd'"),
         ({"ensembles": {"a": ["a", "b"]}}, "'a' has the name of a victim"),
+        ({"ensembles": {"y": []}}, "every ensemble needs a name, and at least one victim"),
+        ({"budgets": ["7/255"]}, "budgets must be among those of the audit"),
+        ({"surrogates": ["a", "a"]}, "surrogates holds 'a' twice"),
     ],
 )
 def test_a_transfer_that_cannot_be_is_refused(plan: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Study.model_validate(_study(transfer=plan))
+
+
+def test_a_surrogate_without_gradients_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study, store = Study.model_validate(_study()), Store(tmp_path)
+    a, b = benches(study, Path(), store)
+    monkeypatch.setattr(a.victim.network, "differentiable", False, raising=False)
+    rows = run(study, [a, b], store)
+    made = {(row["surrogate"], row["victim"], row["attack"]) for row in rows if row["stance"] == TRANSFER}
+    assert made == {("a", "b", "sign_noise"), ("b", "a", "sign_noise"), ("b", "a", "uturn")}
+
+
+def test_an_ensemble_that_does_not_give_what_an_attack_needs_is_told_before_the_work(tmp_path: Path) -> None:
+    wider = {**VICTIMS[1], "options": {"seed": 5, "classes": 6}}
+    third = {"name": "c", "source": NET, "reads": "logits", "options": {"seed": 9}}
+    attacks = [{"name": "fgsm", "objective": "cross_entropy_predicted"}]
+    plan = {"ensembles": {"a+b": ["a", "b"]}, "surrogates": []}
+    study = Study.model_validate(_study(victims=[VICTIMS[0], wider, third], transfer=plan, attacks=attacks))
+    with pytest.raises(UserError, match="logits is needed"):
+        benches(study, Path(), Store(tmp_path))[2].check()

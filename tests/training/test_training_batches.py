@@ -9,7 +9,7 @@ import torch
 
 from turncoat.core.errors import UserError
 from turncoat.tasks.samples import Samples
-from turncoat.training.batches import Batches
+from turncoat.training.batches import Batches, Rows
 from turncoat.training.labelled import labelled
 
 
@@ -85,3 +85,31 @@ def test_names_of_people_are_kept() -> None:
 def test_data_that_are_labelled_or_hold_nobody_stay_as_they_are(column: str) -> None:
     samples = _people([3, 1], column)
     assert labelled(samples) is samples
+
+
+def test_a_set_that_searches_itself_is_trained_on_once() -> None:
+    gallery = _people([7, 8, 7, 9], "person")
+    truth = {"person": torch.tensor([7, 8, 9]), "itself": torch.tensor([2, -1, 3])}
+    asked = Samples("asked", ["q0", "q1", "q2"], lambda row: torch.full((3, 4, 4), 200 + row, dtype=torch.uint8),
+                    truth, {}, gallery)  # fmt: skip
+    made = labelled(asked)
+    assert made.keys == ["q1", "0", "1", "2", "3"]
+    assert made.truth["label"].tolist() == [1, 0, 1, 0, 2]
+    assert [int(image[0, 0, 0] * 255) for image in made.images()] == [201, 0, 1, 2, 3]
+    every = Samples(gallery.name, gallery.keys, gallery.read, {**gallery.truth, "itself": torch.arange(4)}, {}, gallery)
+    assert labelled(every).keys == gallery.keys
+
+
+@pytest.mark.parametrize(("rows", "batch", "images"), [(1, 8, 0), (8, 1, 0), (8, 1, 1)])
+def test_a_batch_of_one_image_is_told(rows: int, batch: int, images: int) -> None:
+    with pytest.raises(UserError, match=f"at least 2 images .* asks for {batch}, and people has {rows}"):
+        Batches(_people([0, 1, 2, 3, 4, 5, 6, 7][:rows]), batch, seed=0, images=images)
+
+
+def test_images_of_different_sizes_are_told() -> None:
+    sizes = [(4, 4), (4, 6)]
+    samples = Samples("views", ["a", "b"], lambda row: torch.zeros(3, *sizes[row], dtype=torch.uint8), {})
+    rows = Rows(samples)
+    assert rows.together([rows[0], rows[0]])["images"].shape == (2, 3, 4, 4)
+    with pytest.raises(UserError, match=r"of views differ in size .* give the data a size: \[height, width\]"):
+        rows.together([rows[0], rows[1]])

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from turncoat.attacks.attack import Attack
 from turncoat.core.errors import UserError
 from turncoat.core.outputs import Outputs
 from turncoat.core.seeds import seeded
+from turncoat.core.truth import Columns
 from turncoat.tasks.samples import Samples
 from turncoat.training import craft as crafting
 from turncoat.training.fit import fit
@@ -20,13 +22,13 @@ from turncoat.training.recipe import Batch, Loss, Recipe, Turn
 from turncoat.training.recipes import act, est, goat, hm, online_uturn
 from turncoat.training.recipes.act import Act, Collapse
 from turncoat.training.recipes.est import Est
-from turncoat.training.recipes.goat import Goat, Guided
+from turncoat.training.recipes.goat import Goat
 from turncoat.training.recipes.hm import Harden, Hm
 from turncoat.training.recipes.natural import Natural
 from turncoat.training.recipes.online_uturn import OnlineUturn, strong
 from turncoat.training.recipes.registry import RECIPES
 from turncoat.training.schedule import Schedule
-from turncoat.training.triplets import distance, draw, hardness, semihard
+from turncoat.training.triplets import apart, draw, hardness, semihard
 
 LABELS = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 2, 2])
 
@@ -82,10 +84,10 @@ def crafted(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
 
 def test_distances() -> None:
     a, b = F.normalize(torch.randn(2, 5, 3, generator=seeded(0)), dim=-1)
-    assert distance(a, b, "euclid").tolist() == pytest.approx([_d(x, y) for x, y in zip(a, b, strict=True)], rel=1e-5)
-    assert distance(a, b, "cosine").tolist() == pytest.approx([1 - float(x @ y) for x, y in zip(a, b, strict=True)])
+    assert apart(a, b, "euclidean").tolist() == pytest.approx([_d(x, y) for x, y in zip(a, b, strict=True)], rel=1e-5)
+    assert apart(a, b, "cosine").tolist() == pytest.approx([1 - float(x @ y) for x, y in zip(a, b, strict=True)])
     same = a.clone().requires_grad_()
-    distance(same, a, "euclid").sum().backward()
+    apart(same, a, "euclidean").sum().backward()
     assert same.grad is not None
     assert same.grad.isfinite().all()
 
@@ -109,14 +111,14 @@ def test_a_batch_without_pairs_or_others_is_told(labels: list[int]) -> None:
         draw(torch.tensor(labels), seeded(0))
 
 
-@pytest.mark.parametrize("metric", ["euclid", "cosine"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_semihard_negatives_are_the_nearest_beyond_the_positive(metric: str) -> None:
     descriptor = F.normalize(torch.randn(len(LABELS), 3, generator=seeded(2)), dim=-1)
     rows = draw(LABELS, seeded(3))
     hard = semihard(rows, descriptor, LABELS, 0.4, metric)  # type: ignore[arg-type]
     changed = 0
     for a, p, old, new in zip(rows.anchor, rows.positive, rows.negative, hard.negative, strict=True):
-        far = [float(distance(descriptor[a][None], row[None], metric)) for row in descriptor]  # type: ignore[arg-type]
+        far = [float(apart(descriptor[a][None], row[None], metric)) for row in descriptor]  # type: ignore[arg-type]
         fit = [n for n in range(10) if LABELS[n] != LABELS[a] and far[p] < far[n] < far[p] + 0.4]
         assert int(new) == (min(fit, key=far.__getitem__) if fit else int(old))
         changed += int(new != old)
@@ -127,31 +129,38 @@ def test_hardness_and_what_the_inner_attacks_raise() -> None:
     rows = torch.randn(6, 4, generator=seeded(4))
     a, p, n = rows[:2], rows[2:4], rows[4:]
     wanted = [_d(a[i], p[i]) - _d(a[i], n[i]) for i in range(2)]
-    assert hardness(_said(rows).descriptor, "euclid").tolist() == pytest.approx(wanted, rel=1e-4)
+    assert hardness(_said(rows).descriptor, "euclidean").tolist() == pytest.approx(wanted, rel=1e-4)
     lack = [-(max(0.1 - value, 0) ** 2) for value in wanted]
     assert Harden(0.1)(_said(rows), {}).tolist() == pytest.approx(lack * 3, rel=1e-4)
     apart = [-_d(rows[i], rows[3 + i]) for i in range(3)]
     assert Collapse()(_said(rows), {}).tolist() == pytest.approx(apart * 2, rel=1e-4)
 
 
-def test_guides() -> None:
-    clean, moved = torch.randn(2, 4, 5, generator=seeded(5))
-    labels, push = torch.tensor([0, 0, 1, 2]), torch.tensor([[1, 1], [0, 0], [2, 2], [3, 3]])
-    reference = Guided(pull=2).observe(_said(clean), {"label": labels, "push": push})
-    value = Guided(pull=2)(_said(moved), reference)
-    for row in range(4):
-        others = sorted((n for n in range(4) if labels[n] != labels[row]), key=lambda n: -_d(clean[row], clean[n]))
-        away = sum(_d(moved[row], clean[guide]) ** 2 for guide in push[row])
-        towards = sum(_d(moved[row], clean[guide]) ** 2 for guide in others[:2])
-        assert float(value[row]) == pytest.approx(away - towards, rel=1e-4, abs=1e-5)
+@pytest.mark.parametrize(("push", "pull"), [(4, 1), (1, 50), (0, 0)])
+def test_goat_takes_what_guides_the_batch_has(push: int, pull: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three classes of 4, 4 and 2 nobody has four others of its own, and nobody fifty of another."""
+    seen: list[Columns] = []
+
+    def keep(network: nn.Module, images: Tensor, attack: Attack, turn: Turn, truth: Columns) -> Tensor:  # noqa: ARG001
+        seen.append(truth)
+        return images
+
+    monkeypatch.setattr(goat, "craft", keep)
+    _loss_of(Goat(push=push, pull=pull))
+    clean = F.normalize(Flat().eval()(_batch()["images"])["embedding"]).detach()
+    for row, label in enumerate(LABELS):
+        own = [n for n in range(10) if LABELS[n] == label and n != row]
+        others = sorted((n for n in range(10) if LABELS[n] != label), key=lambda n: -_d(clean[row], clean[n]))
+        push_to, pull_to = (_rows(seen[0][name][row], clean) for name in ("push", "pull"))
+        assert pull_to == others[:pull]
+        assert len(set(push_to)) == len(push_to) == (min(push, len(own)) if push or pull else 1)
+        assert set(push_to) <= set(own) if push or pull else push_to == [row]
 
 
-def test_guides_are_of_the_same_class_and_not_the_image_itself() -> None:
-    labels = torch.tensor([0, 0, 0, 1, 1, 2])
-    drawn = Goat(push=50)._guides(labels, seeded(0))
-    assert drawn.shape == (6, 50)
-    assert [sorted(set(row)) for row in drawn.tolist()] == [[1, 2], [0, 2], [0, 1], [4], [3], [5]]
-    assert Goat(push=0)._guides(labels, seeded(0)).tolist() == [[0], [1], [2], [3], [4], [5]]
+def _rows(guides: Tensor, clean: Tensor) -> list[int]:
+    """Which rows the guides are, those of NaN left out."""
+    there = guides[~guides.isnan().any(1)]
+    return [int((clean - guide).square().sum(1).argmin()) for guide in there]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +219,7 @@ def test_hm_makes_triplets_harder_but_not_harder_than_wanted(crafted: list[Tenso
     images, rows = _batch()["images"], draw(LABELS, seeded(7)).rows
     (moved,) = crafted
     frozen = Flat().eval()
-    before, after = (hardness(Outputs(frozen(seen)).descriptor, "euclid") for seen in (images[rows], moved))
+    before, after = (hardness(Outputs(frozen(seen)).descriptor, "euclidean") for seen in (images[rows], moved))
     easy = before < -0.15
     assert easy.any()
     assert (after[easy] > before[easy]).all()

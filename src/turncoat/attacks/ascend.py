@@ -38,6 +38,9 @@ class GradientAttack:
     views: Sequence[View] = (Plain(),)
     last: bool = False
 
+    def __post_init__(self) -> None:
+        require_turns(self.steps, self.restarts, shared=self.constraint.shared)
+
     @property
     def passes(self) -> tuple[int, int]:
         """The most forward and backward passes that one sample can cost."""
@@ -75,6 +78,14 @@ class GradientAttack:
         )
 
 
+def require_turns(steps: int, restarts: int = 1, *, shared: bool = False) -> None:
+    """Raise UserError for numbers of steps and restarts that cannot be made."""
+    if steps < 0 or restarts < 1 or (shared and restarts > 1):
+        raise UserError(
+            f"steps >= 0 and restarts >= 1 (1 for a shared variable) are needed, not {steps} and {restarts}"
+        )
+
+
 def ascend(
     victim: Victim,
     images: Tensor,
@@ -102,10 +113,7 @@ def ascend(
     victim.require_gradients()
     if not views:
         raise UserError("a gradient needs at least one view: leave views out for the plain image")
-    if steps < 0 or restarts < 1 or (constraint.shared and restarts > 1):
-        raise UserError(
-            f"steps >= 0 and restarts >= 1 (1 for a shared variable) are needed, not {steps} and {restarts}"
-        )
+    require_turns(steps, restarts, shared=constraint.shared)
     meter = Meter(victim)
     lens = Lens(victim, objective, constraint, criterion, tuple(views), on_levels(bits))
     # one memory format from here on: arithmetic on two that differ costs as much as a layer

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from turncoat.core.balls import lengths
 from turncoat.core.criterion import Criterion
+from turncoat.core.errors import UserError
 from turncoat.core.levels import LEVELS, on_levels, straight_through
 from turncoat.core.objective import Objective
 from turncoat.core.outputs import Outputs
@@ -37,6 +38,10 @@ class CarliniWagner:
     size: float = 0.01
     initial: float = 1e-2
     confidence: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or self.searches < 1:
+            raise UserError(f"steps >= 0 and searches >= 1 are needed, not {self.steps} and {self.searches}")
 
     @property
     def passes(self) -> tuple[int, int]:

@@ -78,7 +78,7 @@ class Lens:
         """Look at the clean images once, plainly and through every anchor; a view's reference is its anchor's."""
         plain = self.victim(images)
         looks = {
-            anchor: plain if isinstance(anchor, Plain) else self.victim(anchor(images, generators))
+            anchor: plain if isinstance(anchor, Plain) else self._seen(anchor(images, generators))
             for anchor in self.anchors
         }
         references = {anchor: self.objective.observe(outputs, truth) for anchor, outputs in looks.items()}
@@ -86,6 +86,16 @@ class Lens:
         verdict = self.criterion.observe(plain, truth) if self.criterion else {}
         broken = self.criterion(plain, verdict) if self.criterion else None
         return Batch(images, references, verdict, generators, clean, broken)
+
+    def _seen(self, images: Tensor) -> Outputs:
+        """What the victim says of images of another size; UserError where it cannot take them."""
+        try:
+            return self.victim(images)
+        except RuntimeError as problem:
+            size, why = "x".join(map(str, images.shape[2:])), str(problem).partition("\n")[0]
+            raise UserError(
+                f"{self.victim.name} cannot look at images of {size}, give it other scales: {why}"
+            ) from problem
 
     def candidates(self, batch: Batch, variable: Tensor) -> Tensor:
         """The images that a variable stands for, as they would be saved; differentiable in the variable."""

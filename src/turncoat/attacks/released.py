@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from turncoat.attacks.ascend import GradientAttack
+from turncoat.attacks.ascend import GradientAttack, require_turns
 from turncoat.attacks.best import Meter
 from turncoat.attacks.steps import Steepest
 from turncoat.core.balls import Linf
 from turncoat.core.constraint import Constraint
 from turncoat.core.criterion import Criterion
+from turncoat.core.errors import UserError
 from turncoat.core.levels import on_levels, straight_through
 from turncoat.core.objective import Objective
 from turncoat.core.outputs import Outputs
@@ -64,6 +65,10 @@ class Scaled(Constraint):
         return torch.cat([Linf(self.eps * gain).quantise(*channel) for *channel, gain in bounds], 1)
 
     def _gain(self, images: Tensor) -> Tensor:
+        if len(self.std) != images.shape[-3]:
+            raise UserError(
+                f"std is one number per channel, {images.shape[-3]} for these images, but it is {list(self.std)}"
+            )
         return (torch.tensor(self.std, dtype=images.dtype, device=images.device) / self.scalar)[:, None, None]
 
 
@@ -97,6 +102,9 @@ class Released:
     steps: int
     noisy: bool = False
     clean_target: bool = False
+
+    def __post_init__(self) -> None:
+        require_turns(self.steps)
 
     @property
     def constraint(self) -> Scaled:

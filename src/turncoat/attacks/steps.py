@@ -49,6 +49,9 @@ class Steepest(Step):
 
     size: float
 
+    def __post_init__(self) -> None:
+        _require_length(self.size)
+
     def __call__(self, move: Move, state: State) -> tuple[Tensor, State]:
         return move.towards(move.constraint.steepest(move.gradient), self.size), state
 
@@ -59,6 +62,11 @@ class Momentum(Step):
 
     size: float
     decay: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require_length(self.size)
+        if not 0 <= self.decay < math.inf:
+            raise UserError(f"the decay of a momentum is a number of at least 0, not {self.decay:g}")
 
     def begin(self, variable: Tensor) -> State:
         return {"velocity": torch.zeros_like(variable)}
@@ -76,6 +84,9 @@ class Adam(Step):
 
     size: float
     decays: tuple[float, float] = (0.9, 0.999)
+
+    def __post_init__(self) -> None:
+        _require_length(self.size)
 
     def begin(self, variable: Tensor) -> State:
         return {"mean": torch.zeros_like(variable), "square": torch.zeros_like(variable)}
@@ -104,7 +115,7 @@ class Smoothed(Step):
     def __post_init__(self) -> None:
         if self.size < 1 or self.size % 2 == 0:
             raise UserError(f"the side of a smoothing kernel is an odd number of pixels, not {self.size}")
-        if self.sigma is not None and self.sigma <= 0:
+        if self.sigma is not None and not 0 < self.sigma < math.inf:
             raise UserError(f"the width of a smoothing kernel is above 0, not {self.sigma}")
 
     def begin(self, variable: Tensor) -> State:
@@ -141,6 +152,9 @@ class APGD(Step):
 
     size: float
     rho: float = 0.75
+
+    def __post_init__(self) -> None:
+        _require_length(self.size)
 
     def begin(self, variable: Tensor) -> State:
         rows = len(variable)
@@ -216,6 +230,12 @@ def checkpoints(turns: int) -> set[int]:
         marks.add(mark)
         gap = max(gap - max(int(0.03 * turns), 1), int(0.06 * turns), 1)
     return marks
+
+
+def _require_length(size: float) -> None:
+    # 0 is no mistake here: it is what follows from a budget of 0
+    if not 0 <= size < math.inf:
+        raise UserError(f"the size of a step is a length of at least 0, not {size:g}")
 
 
 def _lead(variable: Tensor) -> tuple[int, ...]:

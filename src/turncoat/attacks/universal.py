@@ -53,6 +53,11 @@ class Universal:
     start: Start = field(default_factory=Zero)
     views: tuple[View, ...] = (Plain(),)
 
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1:
+            told = f"not {self.epochs}, {self.batch}"
+            raise UserError(f"a universal perturbation takes at least one epoch and one image a batch, {told}")
+
     @property
     def lesson(self) -> tuple[int, int]:
         """The most forward and backward passes that one image to learn from can cost."""

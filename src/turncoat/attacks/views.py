@@ -10,6 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from turncoat.core.errors import UserError
+
+LEAST = 4
+"""The shortest side, in pixels, that an image may be shrunk to."""
+
 
 class View(Protocol):
     """A differentiable map from images to images; a random one draws row i from generator i, anew at every step.
@@ -55,7 +60,8 @@ class Scale:
 
     With `adjoint=False` the gradient is not the derivative of the resizing: the gradient at the other scale is itself
     resized back, bilinearly, as U-turn's article does (Zheng et al., IJCV 2023, alg. 2). A plain mean over scales then
-    gives each the same say, while the derivative weighs a scale by about the square of its factor.
+    gives each the same say, while the derivative weighs a scale by about the square of its factor. UserError for an
+    image that would have a side below `LEAST`.
     """
 
     factor: float
@@ -66,6 +72,12 @@ class Scale:
         return self
 
     def __call__(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:  # noqa: ARG002
+        height, width = images.shape[-2:]
+        if not min(height, width) * self.factor >= LEAST:
+            raise UserError(
+                f"images of {height}x{width} at scale {self.factor:g} have a side below {LEAST} pixels: "
+                "choose larger scales"
+            )
         if self.adjoint:
             return F.interpolate(images, scale_factor=self.factor, mode="bilinear", align_corners=False)
         resized: Tensor = _ResizedBack.apply(images, self.factor)  # type: ignore[no-untyped-call]

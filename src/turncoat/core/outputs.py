@@ -51,8 +51,8 @@ class Outputs:
         if kind not in self.given:
             has = ", ".join(self.given) or "nothing"
             raise UserError(
-                f"{self.source} gives {has}, but {kind} is needed: choose another attack or task, "
-                f"or name the layer with taps={{'{kind}': 'layer.name'}}"
+                f"{self.source} gives {has}, but {kind} is needed: choose another attack, task or recipe, or a network "
+                f"(or options of it) that gives {kind}, or name the layer with taps={{'{kind}': 'layer.name'}}"
             )
         return self.given[kind]
 

@@ -46,6 +46,7 @@ def load_network(
     weights: str | Path | None = None,
     options: Options | None = None,
     key_prefix: str = "",
+    seed: int = 0,
 ) -> nn.Module:
     """Build the network that `source` names, and fill it with `weights` where given.
 
@@ -53,20 +54,26 @@ def load_network(
     `timm:NAME` one of timm's, `python:package.module:function` whatever your
     function returns, `torchscript:PATH` and `onnx:PATH` a file that brings its own weights. `options` go to the
     constructor by name; `key_prefix` chooses a part of the checkpoint (see `load_state`). Initial weights are drawn
-    from the global generator, which is put back afterwards: two builds begin alike. Raises UserError for what is not
-    there or does not fit.
+    from `seed`, so that every build begins alike, here and elsewhere; the global generator is left as it was. Raises
+    UserError for what is not there or does not fit.
     """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        network = _made(source, options or {}, filled=weights is not None)
+    if weights is not None:
+        load_state(network, weights, key_prefix=key_prefix)
+    return network
+
+
+def _made(source: str, options: Options, *, filled: bool = False) -> nn.Module:
+    """The network with initial weights from the global generator; `filled` when it is to get others."""
     scheme, _, name = source.partition(":")
     if not name or scheme not in SCHEMES:
         known = ", ".join(f"{scheme}:..." for scheme in SCHEMES)
         raise UserError(f"cannot tell what network {source!r} is: name it as one of {known}")
-    if scheme in ("torchscript", "onnx", "builtin") and (weights is not None or options):
+    if scheme in ("torchscript", "onnx", "builtin") and (filled or options):
         raise UserError(f"{source} brings its own weights and settings: leave weights and options out")
-    with torch.random.fork_rng(devices=[]):
-        network = SCHEMES[scheme](name, options or {})
-    if weights is not None:
-        load_state(network, weights, key_prefix=key_prefix)
-    return network
+    return SCHEMES[scheme](name, options)
 
 
 def reid(backbone: str, **options: object) -> ReidNet:
@@ -93,7 +100,7 @@ def _headed(head: Callable[..., Made], source: str, options: Options) -> Made:
     inner = options.get("backbone_options") or {}
     if not isinstance(inner, Mapping):
         raise UserError(f"backbone_options: a mapping is needed, not {inner!r}")
-    trunk = load_network(source, options=map_options(source, inner))
+    trunk = _made(source, map_options(source, inner))
     set_last_stride(trunk, source, options.get("last_stride", 2))
     width = width_of(trunk, source, options.get("features"))
     rest = {key: value for key, value in options.items() if key not in ("backbone_options", "last_stride", "features")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,31 @@ from turncoat.core.errors import UserError
 from turncoat.core.victim import Victim
 from turncoat.models.fused import FusedViews, read_whitening
 from turncoat.models.load import load_network
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a network sees of an image: resized to `size` (height, width) and normalised; None leaves it as it is."""
+
+    size: tuple[int, int] | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+
+
+def sight_of(
+    network: nn.Module,
+    *,
+    size: tuple[int, int] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Sight:
+    """What is given, and where nothing is, what the network was trained with, if it says so as timm's do."""
+    trained = getattr(network, "pretrained_cfg", None) or {}
+    if mean is None and std is None and "mean" in trained:
+        mean, std = trained["mean"], trained["std"]
+    if size is None and "input_size" in trained:
+        size = (trained["input_size"][1], trained["input_size"][2])
+    return Sight(size, None if mean is None else tuple(mean), None if std is None else tuple(std))
 
 
 def load_victim(
@@ -42,11 +68,7 @@ def load_victim(
     if (mean is None) != (std is None):
         raise UserError(f"{name or source}: give mean and std together, or neither")
     network = load_network(source, weights=weights, options=options, key_prefix=key_prefix)
-    trained = getattr(network, "pretrained_cfg", None) or {}
-    if mean is None and "mean" in trained:
-        mean, std = trained["mean"], trained["std"]
-    if size is None and "input_size" in trained:
-        size = (trained["input_size"][1], trained["input_size"][2])
+    sight = sight_of(network, size=size, mean=mean, std=std)
     fused = FusedViews(
         mirror=mirror,
         scales=scales,
@@ -59,9 +81,9 @@ def load_victim(
         name=name or source,
         reads=reads,
         taps=taps,
-        size=size,
-        mean=mean,
-        std=std,
+        size=sight.size,
+        mean=sight.mean,
+        std=sight.std,
         fusion=None if plain else fused,
     )
 

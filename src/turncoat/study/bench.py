@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ import turncoat
 from turncoat.attacks.elsewhere import OnLayer
 from turncoat.attacks.universal import Universal
 from turncoat.core.errors import UserError
+from turncoat.core.outputs import Outputs
 from turncoat.core.truth import Columns
 from turncoat.core.victim import Victim
 from turncoat.defenses.purifier import Purifier, Surrogate
@@ -45,6 +47,7 @@ class Bench:
     others: dict[str, Bench] = field(default_factory=dict)
     learnt: dict[str, Tensor] = field(default_factory=dict)
     _contexts: dict[Victim, Columns] = field(default_factory=dict)
+    _identities: dict[Victim, str] = field(default_factory=dict)
 
     @cached_property
     def task(self) -> Task:
@@ -103,7 +106,11 @@ class Bench:
     def cells(self) -> list[Cell]:
         known = [(name, bool(ways)) for name, ways in self.surrogates.items()]
         own = cells(self.place, self.audit, self.data, self.spec, known)
-        return [cell for cell in own if self._open(cell)] + transferred(self.place, self.audit, self.data, self.spec)
+        carried_here = transferred(self.place, self.audit, self.data, self.spec)
+        return [
+            *(cell for cell in own if self._open(cell)),
+            *(cell for cell in carried_here if self.others[cell.surrogate]._open(at_home(cell))),
+        ]
 
     def _open(self, cell: Cell) -> bool:
         """Whether an attack can be made here; where images come from elsewhere, a victim need not have gradients."""
@@ -127,7 +134,7 @@ class Bench:
             if self.features is None:
                 return embed(victim, samples)
             digest = "".join(dataset.digests) if samples is dataset.samples else dataset.against_digest
-            return kept(self.features, victim, samples, digest)
+            return kept(self.features, victim, samples, self.identity(victim) + digest)
 
         return found
 
@@ -135,10 +142,18 @@ class Bench:
         """Build everything the study names and look at one image, so that mistakes show before the work begins."""
         if not len(self.samples):
             raise UserError(f"{self.samples.name} holds no samples")
-        made_here = [cell for cell in self.cells() if cell.spec is not None and not cell.surrogate]
-        attacks = [make_attack(cell.spec, cell.eps, self.task) for cell in made_here if cell.spec is not None]
-        given = self.victim.predict(self.samples.images([0]))
+        image, cells = self.samples.images([0]), self.cells()
+        given = self.victim.predict(image)
         self.task.check(self.samples, given)
+        self._check_attacks([cell for cell in cells if not cell.surrogate], given)
+        for name in self.audit.ensembles:  # the other surrogates check themselves
+            other = self.others[name]
+            made_there = [at_home(cell) for cell in cells if cell.surrogate == name]
+            other._check_attacks(made_there, other.victim.predict(image))
+
+    def _check_attacks(self, made_here: Sequence[Cell], given: Outputs) -> None:
+        """Build the attacks of these cells, and see that the victim gives what they look at."""
+        attacks = [make_attack(cell.spec, cell.eps, self.task) for cell in made_here if cell.spec is not None]
         for attack in attacks:
             if attack.passes[1]:
                 self.victim.require_gradients()
@@ -148,8 +163,8 @@ class Bench:
             needs = getattr(getattr(attack, "objective", None), "needs", None)
             if needs is not None:
                 getattr(given, needs)
-        for cell, attack in zip(made_here, attacks, strict=True):
-            if isinstance(attack, Universal) and cell.spec is not None:
+        for cell in made_here:
+            if cell.spec is not None and isinstance(make_attack(cell.spec, cell.eps, self.task), Universal):
                 self._check_lesson(cell.attack, cell.spec.learn_on)
 
     def _check_lesson(self, name: str, on: DataSpec | None) -> None:
@@ -191,11 +206,17 @@ class Bench:
             parts.append(self.others[cell.surrogate].key(at_home(cell), shard))
         return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
 
+    def identity(self, victim: Victim) -> str:
+        """All that decides what a victim of this bench says; a digest does not see options and versions."""
+        if victim not in self._identities:
+            parts = [turncoat.__version__, torch.__version__, self.spec.source, repr(sorted(self.spec.options.items()))]
+            self._identities[victim] = "\0".join([*parts, victim.digest()])
+        return self._identities[victim]
+
     def gallery_key(self, cell: Cell) -> str:
         """All that determines how the cell's deployed victim sees a perturbed gallery, but for who was attacked."""
-        version = f"{turncoat.__version__} {torch.__version__}"
-        parts = (version, self.recipe(cell), str(cell.seed), self._weights[cell.defense], self.dataset.against_digest)
-        return "\0".join(parts)
+        deployed = self.identity(self.defended[cell.defense])
+        return "\0".join((repr(self.task), self.recipe(cell), str(cell.seed), deployed, self.dataset.whole))
 
     @cached_property
     def _weights(self) -> dict[str, str]:

@@ -82,7 +82,7 @@ def at_home(cell: Cell) -> Cell:
 def carried(audit: Audit, cell: Cell) -> bool:
     """Whether the images of this cell are judged on other victims too."""
     plan = audit.transfer
-    if plan is None or cell.spec is None or cell.defense != "none" or cell.stance != NONE:
+    if plan is None or cell.spec is None or cell.spec.name == SAVED or cell.defense != "none" or cell.stance != NONE:
         return False
     chosen = plan.surrogates is None or cell.victim in plan.surrogates
     named = plan.attacks is None or cell.attack in plan.attacks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,15 +14,18 @@ from turncoat.core.result import AttackResult
 from turncoat.core.seeds import seeded
 from turncoat.core.truth import Columns
 from turncoat.core.victim import Victim
+from turncoat.defenses.purifier import Surrogate
 from turncoat.study.bench import Bench
 from turncoat.study.cells import ADAPTIVE, OBLIVIOUS, TRANSFER, Cell, at_home, carried
 from turncoat.study.crafted import load_crafted, save_crafted
-from turncoat.study.gallery import attacked_gallery
+from turncoat.study.gallery import Attacker, attacked_gallery
 from turncoat.study.lessons import ready
 from turncoat.study.plan import AttackSpec
 from turncoat.study.registry import wants
 from turncoat.study.roundtrip import through
 from turncoat.study.store import Store
+from turncoat.tasks.metrics.ranking import rank
+from turncoat.tasks.retrieval import Retrieval
 
 
 class Crafting:
@@ -31,21 +35,24 @@ class Crafting:
         self.bench = bench
         self.shard = shard
         self.store = store
-        self.images = bench.samples.images(shard)
         self._oblivious: tuple[tuple[AttackSpec | None, float, int], AttackResult] | None = None
+
+    @cached_property
+    def images(self) -> Tensor:
+        return self.bench.samples.images(self.shard)
 
     def records(self, cell: Cell) -> tuple[dict[str, Tensor], Tensor]:
         """The columns of a cell's records on this shard, and the images they are about."""
         if cell.spec is None:
-            result, judged = self._judged(cell, _untouched(self.images), None)
+            result, judged = self._judged(cell, self._untouched(), None)
         elif cell.stance == ADAPTIVE:
             result, judged = self._worst(cell)
         elif cell.stance == OBLIVIOUS:
-            result, judged = self._judged(cell, self._ignorant(cell), self.bench.victim)
+            result, judged = self._judged(cell, self._ignorant(cell), _bare(self.bench))
         elif cell.stance == TRANSFER:
-            result, judged = self._judged(cell, self._foreign(cell), self.bench.others[cell.surrogate].victim)
+            result, judged = self._judged(cell, self._foreign(cell), _bare(self.bench.others[cell.surrogate]))
         else:
-            result, judged = self._judged(cell, self._at_home(cell), self.bench.victim)
+            result, judged = self._judged(cell, self._at_home(cell), _bare(self.bench))
         change = result.images - self.images
         columns = {
             "index": torch.tensor(self.shard),
@@ -66,7 +73,7 @@ class Crafting:
             raise ValueError("a clean cell has no attack")
         task = self.bench.task
         if task.perturbs == "gallery":
-            return _untouched(self.images)
+            return self._untouched()
         wasteful = spend or self._spends(cell)
         deployed = self._known_by(cell)
         known = self.bench.context(deployed)
@@ -123,8 +130,9 @@ class Crafting:
     def _worst(self, cell: Cell) -> tuple[AttackResult, Columns]:
         """Attack through every way the defence declares, and keep what harms the deployed victim most, per sample."""
         best: tuple[AttackResult, Columns] | None = None
-        for way, victim in self.bench.surrogates[cell.defense]:
-            result, judged = self._judged(cell, self._attack(cell, victim, spend=not way.exact), victim)
+        for way, victim in self._ways(cell):
+            attacker = Attacker(self.bench, victim, self._known_by(cell))
+            result, judged = self._judged(cell, self._attack(cell, victim, spend=not way.exact), attacker)
             if best is None:
                 best = result, judged
                 continue
@@ -137,17 +145,45 @@ class Crafting:
             raise ValueError(f"{cell.defense} declares no adaptive attack")
         return best
 
-    def _judged(self, cell: Cell, made: AttackResult, attacked: Victim | None) -> tuple[AttackResult, Columns]:
-        """What the deployed victim makes of the images, after their round trip; `attacked` is who they were made on."""
+    def _ways(self, cell: Cell) -> list[tuple[Surrogate, Victim]]:
+        """The ways through a defence; a gallery is perturbed in one of them only, that which harms the queries most."""
+        ways, task = self.bench.surrogates[cell.defense], self.bench.task
+        if not isinstance(task, Retrieval) or task.perturbs == "query" or len(ways) < 2:
+            return ways
+        context, rows = self.bench.context(self.bench.defended[cell.defense]), range(len(self.bench.samples))
+        relations = task.relations(self.bench.samples, rows)
+
+        def left(way: tuple[Surrogate, Victim]) -> float:
+            attacker = Attacker(self.bench, way[1], self._known_by(cell))
+            gallery = attacked_gallery(self.bench, cell, attacker, self.store)
+            return float(rank(context["query"], gallery.descriptors, relations)["ap"].nanmean())
+
+        return [min(ways, key=left)]
+
+    def _judged(self, cell: Cell, made: AttackResult, attacker: Attacker | None) -> tuple[AttackResult, Columns]:
+        """What the deployed victim makes of the images, after their round trip; `attacker` is who they were made by."""
         victim, task = self.bench.defended[cell.defense], self.bench.task
         context, result = self.bench.context(victim), made
         if cell.spec is not None:
             result = replace(made, images=through(made.images, cell.spec.roundtrip))
-        if attacked is not None and task.perturbs != "query":
-            gallery = attacked_gallery(self.bench, cell, attacked, self.store)
+        changes: Columns = {}
+        if attacker is not None and task.perturbs != "query":
+            gallery = attacked_gallery(self.bench, cell, attacker, self.store)
             context = {**context, "gallery": gallery.descriptors}
             result = gallery.charged(result, self.shard, len(self.bench.samples))
-        return result, task.judge(victim, result.images, self.bench.samples, self.shard, context)
+            changes = gallery.changes(len(self.shard))
+        return result, {**task.judge(victim, result.images, self.bench.samples, self.shard, context), **changes}
+
+    def _untouched(self) -> AttackResult:
+        """The images as they are, which no attack has looked at but the judge, once."""
+        nothing, zeros = torch.zeros(len(self.shard), dtype=torch.int64), torch.zeros(len(self.shard))
+        looks = nothing + self.bench.victim.views
+        return AttackResult(self.images, None, zeros, zeros, looks, nothing, nothing)
+
+
+def _bare(bench: Bench) -> Attacker:
+    """Who attacks the victim of a bench as if there were no defence."""
+    return Attacker(bench, bench.victim, bench.victim)
 
 
 def _more_harm(columns: Columns, others: Columns, harm: Sequence[str]) -> Tensor:
@@ -170,9 +206,3 @@ def _merge(first: AttackResult, second: AttackResult, where: Tensor) -> AttackRe
         backwards=first.backwards + second.backwards,
         steps_used=first.steps_used + second.steps_used,
     )
-
-
-def _untouched(images: Tensor) -> AttackResult:
-    nothing = torch.zeros(len(images), dtype=torch.int64)
-    zeros = torch.zeros(len(images))
-    return AttackResult(images, None, zeros, zeros, nothing + 1, nothing, nothing)

@@ -56,6 +56,8 @@ def diagnose(rows: Iterable[Mapping[str, object]]) -> list[Finding]:
         useless = list(_nothing_to_break(mine))
         found += useless or [finding for check in checks for finding in check(mine)]
     for victim in _by(table, lambda line: line.front[:3]):
+        if victim[0].untrained:
+            found.append(_find("warning", victim[0], "It has no weights: its figures are those of a random network."))
         found += [*_bare_stands(victim), *_defenses(victim)]
     order = ("warning", "note", "good")
     return sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.level))

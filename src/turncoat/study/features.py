@@ -15,12 +15,13 @@ from turncoat.tasks.embedding import embedded
 from turncoat.tasks.samples import Samples
 
 
-def kept(folder: Path, victim: Victim, samples: Samples, digest: str) -> Tensor:
-    """The unit descriptors `[N, D]` of all samples (hashed as `digest`), from `folder` or computed into it.
+def kept(folder: Path, victim: Victim, samples: Samples, content: str) -> Tensor:
+    """The unit descriptors `[N, D]` of all samples, from `folder` or computed into it.
 
+    `content` says what the victim and the samples are, so that another of either has a file of its own.
     They are written batch by batch and read through a memory map, so that the memory needed does not grow with N.
     """
-    name = hashlib.blake2b(f"{victim.digest()}\0{digest}".encode(), digest_size=12).hexdigest()
+    name = hashlib.blake2b(content.encode(), digest_size=12).hexdigest()
     path = folder / f"{name}.npy"
     if not path.is_file():
         _compute(path, victim, samples)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from turncoat.core.errors import UserError
 from turncoat.data.load import DATASETS, Reader
+from turncoat.models.victims import sight_of
 from turncoat.study.dataset import DataSet
 from turncoat.study.network import build
 from turncoat.study.plan import DataSpec, budget
@@ -17,12 +18,12 @@ from turncoat.study.registry import call, choose
 from turncoat.study.training import RecipeSpec, TrainingPlan
 from turncoat.study.versions import versions
 from turncoat.tasks.samples import Samples
-from turncoat.training.craft import as_victim
 from turncoat.training.fit import Progress, fit
 from turncoat.training.labelled import labelled
+from turncoat.training.match import require_match
 from turncoat.training.recipe import Recipe
 from turncoat.training.recipes.registry import RECIPES
-from turncoat.training.save import save_weights, write_whole
+from turncoat.training.save import require_writable, save_weights, write_whole
 from turncoat.training.trainee import Trainee
 
 
@@ -44,9 +45,12 @@ def harden(
     samples = training_samples(plan.data, root)
     network, options = build(plan.network, samples, root, seed=plan.seed)
     spec = plan.network
-    trainee = Trainee(network, reads=spec.reads, taps=spec.taps, size=spec.size, mean=spec.mean, std=spec.std)
-    _check(trainee, samples)
-    out.parent.mkdir(parents=True, exist_ok=True)  # a folder that cannot be is told before the work, not after it
+    sight = sight_of(network, size=spec.size, mean=spec.mean, std=spec.std)
+    trainee = Trainee(network, reads=spec.reads, taps=spec.taps, size=sight.size, mean=sight.mean, std=sight.std)
+    require_match(trainee, samples)
+    beside = out.with_suffix(".json")
+    for path in (out, beside):
+        require_writable(path)
     told: list[Progress] = []
 
     def keep(progress: Progress) -> None:
@@ -54,20 +58,9 @@ def harden(
         report(progress)
 
     fit(trainee, recipe, samples, plan.schedule, seed=plan.seed, report=keep, tick=tick)
-    last = told[-1]
-    account = {
-        **json.loads(plan.model_dump_json()),
-        "options": options,
-        "samples": len(samples),
-        "epochs": last.epoch,
-        "loss": last.loss,
-        "parts": dict(last.parts),
-        **asdict(last.passes),
-        "seconds": round(last.seconds, 1),
-        "versions": versions(),
-    }
     save_weights(network, out)
-    write_whole(out.with_suffix(".json"), (json.dumps(account, indent=1) + "\n").encode())
+    account = _account(plan, told[-1], options=options, sight=asdict(sight), samples=len(samples))
+    write_whole(beside, (json.dumps(account, indent=1) + "\n").encode())
     return out
 
 
@@ -84,17 +77,21 @@ def training_samples(spec: DataSpec, root: Path) -> Samples:
     splits = function is not None and "split" in inspect.signature(function).parameters
     if splits and "split" not in spec.options:
         spec = DataSpec.model_validate({**spec.model_dump(), "split": "train"})
-    return labelled(DataSet(spec, root, limit=None, shard=1).samples)
-
-
-def _check(trainee: Trainee, samples: Samples) -> None:
-    """Look at one image, so that a network that does not fit shows before the work begins."""
+    samples = labelled(DataSet(spec, root, limit=None, shard=1).samples)
     if not len(samples):
         raise UserError(f"{samples.name} has no samples to train on")
-    with as_victim(trainee) as victim:
-        given = victim.predict(samples.images([0])).given
-    if "logits" not in given or "label" not in samples.truth:
-        return
-    classes, needed = given["logits"].shape[-1], int(samples.truth["label"].max()) + 1
-    if classes < needed:
-        raise UserError(f"{samples.name} has {needed} classes, but the network knows {classes}: give it {needed}")
+    return samples
+
+
+def _account(plan: TrainingPlan, last: Progress, **facts: object) -> dict[str, object]:
+    """What was trained, by the plan and in fact, where it ended and what it cost."""
+    return {
+        **json.loads(plan.model_dump_json()),
+        **facts,
+        "epochs": last.epoch,
+        "loss": last.loss,
+        "parts": dict(last.parts),
+        **asdict(last.passes),
+        "seconds": round(last.seconds, 1),
+        "versions": versions(),
+    }

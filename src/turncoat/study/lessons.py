@@ -10,7 +10,6 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-import turncoat
 from turncoat.attacks.attack import Attack
 from turncoat.attacks.universal import Universal
 from turncoat.core.errors import UserError
@@ -93,15 +92,9 @@ class Lesson:
 
     def _key(self, victim: Victim) -> str:
         """A hash of all that determines what is learnt on this victim."""
-        parts = [
-            turncoat.__version__,
-            torch.__version__,
-            repr(self.bench.task),
-            self.bench.recipe(self.cell),
-            repr(self.cell.seed),
-            victim.digest(),
-            self.deployed.digest(),
-        ]
+        bench = self.bench
+        identities = (bench.identity(victim), bench.identity(self.deployed))
+        parts = (repr(bench.task), bench.recipe(self.cell), repr(self.cell.seed), *identities)
         return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
 
 

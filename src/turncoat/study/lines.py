@@ -37,6 +37,7 @@ class Line:
     surrogate: str = ""
     threat: str = ""
     left_out: int = 0
+    untrained: bool = False
 
     @property
     def front(self) -> Front:
@@ -116,6 +117,7 @@ def _line(row: Mapping[str, object]) -> Line:
         surrogate=str(row.get("surrogate", "")),
         threat=str(row.get("threat", "")),
         left_out=int(_number(row.get("left_out", 0))),
+        untrained=bool(row.get("untrained", False)),
     )
 
 

@@ -6,7 +6,6 @@ import importlib
 import inspect
 from pathlib import Path
 
-import torch
 from pydantic import JsonValue
 from torch import nn
 
@@ -21,11 +20,13 @@ def build(spec: NetworkSpec, samples: Samples, root: Path, *, seed: int) -> tupl
     """The network with as many outputs as the data ask for and initial weights from `seed`; and its options."""
     options: dict[str, JsonValue] = {**_outputs(spec.source, samples), **spec.options}
     weights = None if spec.weights is None else under(root, spec.weights)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = load_network(
-            located(root, spec.source), weights=weights, options=options_of(root, options), key_prefix=spec.key_prefix
-        )
+    network = load_network(
+        located(root, spec.source),
+        weights=weights,
+        options=options_of(root, options),
+        key_prefix=spec.key_prefix,
+        seed=seed,
+    )
     return network, options
 
 

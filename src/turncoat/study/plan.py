@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from turncoat.core.errors import UserError
@@ -23,16 +32,23 @@ def budget(value: object) -> object:
     return value
 
 
+def _of_channels(values: tuple[float, ...]) -> tuple[float, ...]:
+    if len(values) not in (1, 3):
+        raise ValueError(f"one number is needed, or one for each of the three channels, not {len(values)}")
+    return values
+
+
 _Value = TypeVar("_Value")
 Budget = Annotated[float, BeforeValidator(budget), Field(ge=0)]
+Channels = Annotated[tuple[float, ...], AfterValidator(_of_channels)]
 RESERVED = ("clean", "worst")  # what the rows without an attack and of the worst of all attacks are called
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
-class _Named(BaseModel):
+class Named(BaseModel):
     """A name and the options of what it names; a bare string is a name without options."""
 
     model_config = ConfigDict(extra="allow", frozen=True, ser_json_inf_nan="strings")
@@ -48,7 +64,7 @@ class _Named(BaseModel):
         return dict(self.model_extra or {})
 
 
-class TaskSpec(_Named):
+class TaskSpec(Named):
     """One of the tasks, with its options; `threat: all` of `ranking` is short for an audit of each threat."""
 
     @property
@@ -56,17 +72,17 @@ class TaskSpec(_Named):
         return " ".join([self.name, *[str(self.options[key]) for key in ("threat",) if key in self.options]])
 
 
-class DataSpec(_Named):
+class DataSpec(Named):
     """One of the readers, with its options; `label` is what the report calls it."""
 
     label: str | None = None
 
 
-class DefenseSpec(_Named):
+class DefenseSpec(Named):
     """One of the purifiers, with its options."""
 
 
-class AttackSpec(_Named):
+class AttackSpec(Named):
     """One of the presets, with its options.
 
     `budgets` replaces those of the audit; `objective` names another intention; `spend` lets the attack go on after a
@@ -85,7 +101,7 @@ class AttackSpec(_Named):
     learn_on: DataSpec | None = None
 
 
-class VictimSpec(_Strict):
+class VictimSpec(Strict):
     """A network and how it is seen from pixel space; see `load_victim`."""
 
     name: str
@@ -95,16 +111,23 @@ class VictimSpec(_Strict):
     reads: str | None = None
     taps: dict[str, str] = {}
     size: tuple[int, int] | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+    mean: Channels | None = None
+    std: Channels | None = None
     options: dict[str, JsonValue] = {}
     mirror: bool = False
     scales: tuple[float, ...] = (1.0,)
     scale_power: float | Literal["learned"] = 1.0
     whitening: str | None = None
 
+    @property
+    def untrained(self) -> bool:
+        """Whether it is known that all its weights are as drawn; a backbone of its own may bring trained ones."""
+        brings = {"turncoat": ("backbone",), "timm": ("pretrained", "checkpoint_path")}
+        scheme = self.source.partition(":")[0]
+        return self.weights is None and scheme in brings and not any(map(self.options.get, brings[scheme]))
 
-class TransferSpec(_Strict):
+
+class TransferSpec(Strict):
     """Which victims are attacked with images made on which others.
 
     `surrogates` and `targets` are names of the audit's victims, all of them where left out; `ensembles` are surrogates
@@ -123,7 +146,7 @@ class TransferSpec(_Strict):
         return {} if value is True else value
 
 
-class Audit(_Strict):
+class Audit(Strict):
     """One task: every victim on every data set, behind nothing and behind every defence, under every attack."""
 
     task: TaskSpec
@@ -185,6 +208,15 @@ class Audit(_Strict):
             strange = next((name for name in names if name not in known), None)
             if strange is not None:
                 raise ValueError(f"transfer: there is no {key} {strange!r}; there are {', '.join(known)}")
+        if any(not name or not names for name, names in self.transfer.ensembles.items()):
+            raise ValueError("transfer: every ensemble needs a name, and at least one victim")
+        budgets = {eps for spec in self.attacks for eps in (self.budgets if spec.budgets is None else spec.budgets)}
+        if any(eps not in budgets for eps in self.transfer.budgets or ()):
+            raise ValueError("transfer: budgets must be among those of the audit")
+        named = {"surrogates": self.transfer.surrogates, "targets": self.transfer.targets}
+        again = next((f"{key} holds {twice!r}" for key, names in named.items() if (twice := _twice(names or ()))), None)
+        if again is not None:
+            raise ValueError(f"transfer: {again} twice")
         taken = next((name for name in self.transfer.ensembles if name in victims), None)
         if taken is not None:
             raise ValueError(f"transfer: the ensemble {taken!r} has the name of a victim, choose another")
@@ -193,7 +225,7 @@ class Audit(_Strict):
         return self
 
 
-class Study(_Strict):
+class Study(Strict):
     """One or more audits under a name; a file that describes a single audit may leave `audits` out."""
 
     name: str = Field(pattern=r"^\w(\.?[\w-])*\.?$")  # it names a folder: no '..', and no dot or dash in front
@@ -254,7 +286,7 @@ def load_study(path: Path, settings: tuple[str, ...] = ()) -> Study:
     try:
         return Study.model_validate(document)
     except ValidationError as error:
-        parts = [_explain(part, single="audits" not in document) for part in error.errors()[:3]]
+        parts = [explain(part, single="audits" not in document) for part in error.errors()[:3]]
         raise UserError(f"{path}: {'; '.join(parts)}") from None
 
 
@@ -263,14 +295,15 @@ def _twice(values: Sequence[_Value]) -> _Value | None:
     return next((value for value in values if values.count(value) > 1), None)
 
 
-def _explain(error: ErrorDetails, *, single: bool) -> str:
+def explain(error: ErrorDetails, *, single: bool) -> str:
     """Where in the file, what is wrong, and what stands there; `single` files have no `audits` around their keys."""
     where = ".".join(
         str(part) for part in (error["loc"][2:] if single and error["loc"][:1] == ("audits",) else error["loc"])
     )
     if error["type"] == "value_error":  # one of our own, which names its key
         return f"{where}: {error['ctx']['error']}" if where else str(error["ctx"]["error"])
-    message = "this key is unknown" if error["type"] == "extra_forbidden" else error["msg"].lower()
+    unknown = error["type"] in ("extra_forbidden", "unexpected_keyword_argument")
+    message = "this key is unknown" if unknown else error["msg"].lower()
     given = error["input"]
     shown = "" if error["type"] == "missing" or isinstance(given, (dict, list)) else f" (given {given!r})"
     return f"{where}: {message}{shown}"

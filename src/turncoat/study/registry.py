@@ -100,11 +100,12 @@ def make_attack(spec: AttackSpec, eps: float, task: Task, context: Columns | Non
     if math.isinf(eps) and spec.name != "cw":
         raise UserError(f"attack {spec.name} needs a finite budget; only cw does without")
     options = {key: budget(value) if key in ("size", "lr") else value for key, value in spec.options.items()}
+    own: dict[str, object] = {"eps": eps}
     if "objective" in inspect.signature(preset).parameters:
-        options["objective"] = _objective(spec, task, context)
+        own["objective"] = _objective(spec, task, context)
     elif spec.objective is not None:
         raise UserError(f"attack {spec.name} has an objective of its own: leave {spec.objective!r} out")
-    attack = call(preset, f"attack {spec.name}", {"eps": eps, **options})
+    attack = call(preset, f"attack {spec.name}", options, own=own)
     unknown = [name for name in wants(attack) if name not in task.offers]
     if unknown:
         raise UserError(f"attack {spec.name} wants {', '.join(unknown)}, which {task.name} does not give: leave it out")
@@ -151,23 +152,24 @@ def choose(table: Mapping[str, Made], name: str, kind: str) -> Made:
     raise UserError(f"there is no {kind} {name!r}: {hint}")
 
 
-def call(make: Callable[..., Made], what: str, options: Mapping[str, object]) -> Made:
-    """Call with options that come from outside; a wrong one is the user's error."""
+def call(
+    make: Callable[..., Made], what: str, options: Mapping[str, object], *, own: Mapping[str, object] | None = None
+) -> Made:
+    """Call with options that come from outside, a wrong one of which is the user's error, and with some of our own."""
+    own = own or {}
     parameters = inspect.signature(make, eval_str=True).parameters
-    known = [name for name in parameters if name not in ("eps", "objective")]
+    known = [name for name in parameters if name not in own]
     for name in options:
-        if name not in parameters:
+        if name not in known:
             raise UserError(f"{what} has no option {name!r}; it has {', '.join(known) or 'none'}")
     try:
-        return make(**{name: _typed(value, parameters[name], what) for name, value in options.items()})
+        return make(**own, **{name: _typed(value, parameters[name], what) for name, value in options.items()})
     except TypeError as error:
         raise UserError(f"{what}: {error}") from None
 
 
 def _typed(value: object, parameter: inspect.Parameter, what: str) -> object:
     """The value as the type that the parameter asks for, where a study can write it."""
-    if parameter.name in ("eps", "objective"):
-        return value
     try:
         settings = ConfigDict(arbitrary_types_allowed=True)
         made: object = TypeAdapter(parameter.annotation, config=settings).validate_python(value)

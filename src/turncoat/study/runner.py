@@ -49,8 +49,9 @@ def _together(place: int, audit: Audit, dataset: DataSet, root: Path, features: 
     for name, members in audit.ensembles.items():
         from turncoat.study.ensemble import EnsembleBench
 
-        spec = VictimSpec(name=name, source="ensemble:" + "+".join(members))
         chosen = tuple(alone[member] for member in members)
+        told = [f"{one.spec.source} {sorted(one.spec.options.items())}" for one in chosen]
+        spec = VictimSpec(name=name, source=f"ensemble:{' + '.join(told)}")
         others[name] = EnsembleBench(place, audit, dataset, spec, root, features, members=chosen)
     for bench in alone.values():
         bench.others = others
@@ -73,7 +74,7 @@ def run(
         for done in _run_bench(bench, store, study):
             tick(done)
         finished += [
-            Finished(cell, bench.task, tuple(bench.key(cell, shard) for shard in bench.shards()))
+            Finished(cell, bench.task, tuple(bench.key(cell, shard) for shard in bench.shards()), bench.spec.untrained)
             for cell in bench.cells()
         ]
     rows = summarise(store, finished)

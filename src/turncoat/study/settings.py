@@ -17,7 +17,7 @@ def change(document: dict[str, JsonValue], setting: str) -> None:
     """Apply one `key.path=value`; a number in the path is a place in a list."""
     key, equals, text = setting.partition("=")
     if not equals or not key:
-        raise UserError(f"--set {setting}: write it as key=value, for example seeds=[0,1,2]")
+        raise UserError(f"--set {setting}: write it as key=value, for example title=again")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -34,7 +34,7 @@ def change(document: dict[str, JsonValue], setting: str) -> None:
     elif isinstance(node, list) and last.isdecimal() and int(last) < len(node):
         node[int(last)] = value
     else:
-        raise UserError(f"--set {setting}: there is no {key} in this study")
+        raise UserError(f"--set {setting}: there is no {key} here")
 
 
 def _inside(node: object, part: str, setting: str) -> object:

@@ -27,11 +27,12 @@ SELECT * EXCLUDE (place, filename) FROM (
 
 @dataclass(frozen=True)
 class Finished:
-    """A cell, its task, and the names of its shards."""
+    """A cell, its task, the names of its shards, and whether its victim's weights are as drawn."""
 
     cell: Cell
     task: Task
     shards: tuple[str, ...]
+    untrained: bool = False
 
 
 def summarise(store: Store, finished: Sequence[Finished]) -> list[Row]:
@@ -63,11 +64,18 @@ def _rivals(finished: Sequence[Finished]) -> Iterable[list[Finished]]:
     return [list(members) for _, members in groupby(ordered, key=group)]
 
 
+def _worst_records(store: Store, group: Sequence[Finished], task: Task) -> Records:
+    """The records that are worst sample by sample; a gallery can be perturbed in one way only, so then as a whole."""
+    if task.perturbs == "query":
+        shards = tuple(key for one in group for key in one.shards)
+        return store.query(_WORST.format(harm=", ".join(task.harm)), shards)
+    found = [store.read(one.shards) for one in group]
+    return min(found, key=lambda records: float(np.nanmean(records[task.harm[0]].astype(np.float64))))
+
+
 def _worst(store: Store, group: list[Finished], clean: Mapping[tuple[object, ...], Records]) -> Part:
     first = next(one for one in group if one.cell.stance != OBLIVIOUS)
-    worst = _WORST.format(harm=", ".join(first.task.harm))
-    shards = tuple(key for one in group for key in one.shards)
-    part = _part(store, first, store.query(worst, shards), clean[_front(first.cell)])
+    part = _part(store, first, _worst_records(store, group, first.task), clean[_front(first.cell)])
     costs = [_cost(store, one) for one in group]
     totals = {name: sum(cost[name] for cost in costs) for name in ("forwards", "backwards", "seconds")}
     return replace(part, row={**part.row, "attack": WORST, "control": False, "seed": None, **totals})
@@ -86,6 +94,7 @@ def _row(store: Store, one: Finished, records: Records, clean: Records) -> Row:
         "task": one.task.label,
         "data": cell.data,
         "victim": cell.victim,
+        "untrained": one.untrained,
         "defense": cell.defense,
         "stance": cell.stance,
         "surrogate": cell.surrogate,

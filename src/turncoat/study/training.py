@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 
 import yaml
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from turncoat.core.errors import UserError
-from turncoat.study.plan import DataSpec, _explain, _Named, _Strict
+from turncoat.study.plan import Channels, DataSpec, Named, Strict, explain
 from turncoat.study.settings import change
 from turncoat.training.schedule import Schedule
 
@@ -21,7 +22,7 @@ BUILT_IN: Mapping[str, JsonValue] = {
 """What is trained where nothing else is said."""
 
 
-class NetworkSpec(_Strict):
+class NetworkSpec(Strict):
     """The network to train and how it sees pixels; `weights` are where it starts from. See `load_victim`.
 
     A bare string is the source alone. The number of classes, or of attributes, is taken from the data where `options`
@@ -35,8 +36,8 @@ class NetworkSpec(_Strict):
     reads: str = "logits"
     taps: dict[str, str] = Field(default_factory=dict)
     size: tuple[int, int] | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+    mean: Channels | None = None
+    std: Channels | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -44,11 +45,11 @@ class NetworkSpec(_Strict):
         return {"source": value} if isinstance(value, str) else value
 
 
-class RecipeSpec(_Named):
+class RecipeSpec(Named):
     """One of the recipes, with its options."""
 
 
-class TrainingPlan(_Strict):
+class TrainingPlan(Strict):
     """One network trained by one recipe on one data set; of a reader with splits, the training split."""
 
     name: str = Field(pattern=r"^\w(\.?[\w-])*$")  # it names a file
@@ -57,7 +58,7 @@ class TrainingPlan(_Strict):
     data: DataSpec
     recipe: RecipeSpec
     schedule: Schedule = Schedule()
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
 
     @model_validator(mode="before")
     @classmethod
@@ -82,20 +83,21 @@ def load_training(
     given adds its name to the training's, so that several can be compared. Raises UserError with one line that names
     the key and its fault.
     """
-    document = _read(path) if path is not None else dict(BUILT_IN)
-    for key, name, called in (("recipe", recipe, "name"), ("network", network, "source"), ("data", data, "name")):
+    document = _read(path) if path is not None else deepcopy(dict(BUILT_IN))
+    for key, name in (("recipe", recipe), ("network", network), ("data", data)):
         if name is not None and _name(document.get(key)) != name:
-            document[key] = {called: name}
+            document[key] = name
     chosen: list[object] = [_name(document.get("data"))] if path is None else [document.get("name", path.stem)]
     if path is None or recipe is not None:
         chosen.append(_name(document.get("recipe")))
     document["name"] = "_".join(map(str, chosen))
     for setting in settings:
+        _write_out(document)
         change(document, setting)
     try:
         return TrainingPlan.model_validate(document)
     except ValidationError as error:
-        parts = [_explain(part, single=False) for part in error.errors()[:3]]
+        parts = [explain(part, single=False) for part in error.errors()[:3]]
         raise UserError(f"{path or 'the training'}: {'; '.join(parts)}") from None
 
 
@@ -109,6 +111,15 @@ def _read(path: Path) -> dict[str, JsonValue]:
     if not isinstance(document, dict):
         raise UserError(f"{path} is not a training: it must be a mapping with network, data, recipe and schedule")
     return document
+
+
+def _write_out(document: dict[str, JsonValue]) -> None:
+    """Make mappings of bare names, so that a setting can add to them."""
+    for key, called in (("recipe", "name"), ("network", "source"), ("data", "name")):
+        part = document.get(key)
+        (only,) = part if isinstance(part, list) and len(part) == 1 else (part,)  # a setting made a list of the data
+        if isinstance(only, str):
+            document[key] = {called: only}
 
 
 def _name(part: object) -> object:

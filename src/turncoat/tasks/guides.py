@@ -69,5 +69,5 @@ def _pull(probes: Probes) -> Tensor:
 
 
 def _target(probes: Probes) -> Tensor:
-    """A random gallery descriptor, `[N, D]`."""
+    """A random gallery descriptor, `[N, D]`: a function of the sample's name alone, the same whatever a cell's seed."""
     return probes.gallery[random_rows(0, probes.keys, probes.itself, len(probes.gallery), 1)[:, 0]]

@@ -63,10 +63,10 @@ class Retrieval(Task):
 
     def check(self, samples: Samples, outputs: Outputs) -> None:
         super().check(samples, outputs)
-        keys = gallery_of(samples).keys
-        twice = next((key for key, count in Counter(keys).items() if count > 1), None)
-        if twice is not None:
-            raise UserError(f"{samples.name}: the gallery holds {twice} twice: give every image a name of its own")
+        for which, keys in (("gallery holds", gallery_of(samples).keys), ("queries hold", samples.keys)):
+            twice = next((key for key, count in Counter(keys).items() if count > 1), None)
+            if twice is not None:
+                raise UserError(f"{samples.name}: the {which} {twice} twice: give every image a name of its own")
 
     def context(self, victim: Victim, samples: Samples, embed: Embed = embed) -> Columns:
         """`gallery` `[G, D]`: the unit descriptors of the gallery; `query` `[Q, D]`: those of the clean queries."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from turncoat.training.schedule import Schedule
 
 
 def mixed(seed: int, what: str, number: int) -> int:
-    """A seed of its own for every use and every turn, so that a training can go on from any of them."""
+    """A seed of its own for every use and every turn."""
     digest = hashlib.blake2b(f"{seed} {what} {number}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
@@ -35,6 +35,16 @@ class Rows(Dataset[dict[str, Tensor]]):
         truth = {name: values[row] for name, values in self.samples.truth.items()}
         return {"images": self.samples.read(row), **truth}
 
+    def together(self, rows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """Rows as one batch."""
+        sizes = {tuple(row["images"].shape[1:]) for row in rows}
+        if len(sizes) > 1:
+            raise UserError(
+                f"the images of {self.samples.name} differ in size and cannot share a batch: "
+                "give the data a size: [height, width]"
+            )
+        return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+
 
 class Batches(BatchSampler):
     """The rows of every batch of one epoch, which follow from `seed` and `epoch` alone.
@@ -48,6 +58,12 @@ class Batches(BatchSampler):
         super().__init__(SequentialSampler(range(len(samples))), batch, drop_last=len(samples) > batch)
         self.rows, self.seed, self.images, self.epoch = len(samples), seed, images, 0
         self.classes = _classes(samples, batch, images) if images else []
+        held = batch // images * images if images else min(batch, len(samples))
+        if held < 2:
+            raise UserError(
+                f"a batch of {held} cannot be trained on, at least 2 images are needed: "
+                f"the schedule asks for {batch}, and {samples.name} has {len(samples)}"
+            )
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = seeded(mixed(self.seed, "order", self.epoch))

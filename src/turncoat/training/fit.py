@@ -96,8 +96,8 @@ def fit(
 ) -> nn.Module:
     """Train `network` (images in [0, 1] to outputs by kind) by `recipe`.
 
-    The same seed and machine give the same weights. `report` is called after every epoch, `tick` after every step.
-    Raises UserError when the loss is no longer a number.
+    The same seed and machine give the same weights on a CPU. `report` is called after every epoch, `tick` after every
+    step. Raises UserError when the loss is no longer a number.
     """
     from accelerate import Accelerator
 
@@ -106,8 +106,8 @@ def fit(
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     usual = PAIRED if getattr(recipe, "pairs", False) else 0
     images = usual if schedule.images is None else schedule.images
-    batches = Batches(samples, schedule.batch, seed=seed, images=images)
-    loader: DataLoader[dict[str, Tensor]] = DataLoader(Rows(samples), batch_sampler=batches)
+    batches, rows = Batches(samples, schedule.batch, seed=seed, images=images), Rows(samples)
+    loader: DataLoader[dict[str, Tensor]] = DataLoader(rows, batch_sampler=batches, collate_fn=rows.together)
     # channels last: a tenth faster on a CPU, and what the attacks would turn it to anyway
     bare: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     prepared, optimiser, loader = accelerator.prepare(bare, make_optimiser(bare, schedule), loader)

@@ -13,8 +13,9 @@ from turncoat.tasks.samples import Samples
 def labelled(samples: Samples) -> Samples:
     """Samples with a `label`: where they have none, the person, numbered from 0 in the order of the person numbers.
 
-    Queries and gallery of a set that is nothing but people are trained on together; person -1, who is nobody (the junk
-    of Market-1501), is left out. Samples with labels or attributes stay as they are.
+    Queries and gallery of a set that is nothing but people are trained on together, a query that is itself in the
+    gallery once; person -1, who is nobody (the junk of Market-1501), is left out. Samples with labels or attributes
+    stay as they are.
     """
     if "label" in samples.truth or "attributes" in samples.truth or "person" not in samples.truth:
         return samples
@@ -27,7 +28,9 @@ def labelled(samples: Samples) -> Samples:
 
 
 def _together(first: Samples, second: Samples) -> Samples:
-    """Two sets one after the other, with the columns that both have."""
+    """Two sets one after the other, with the columns that both have; what `first` has of `second` is there once."""
+    if "itself" in first.truth:
+        first = first.take((first.truth["itself"] < 0).nonzero()[:, 0].tolist())
     count = len(first)
 
     def read(row: int) -> Tensor:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from turncoat.core.errors import UserError
-
-Metric = Literal["euclid", "cosine"]
+from turncoat.objectives.crowd import Metric, distance
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,9 @@ class Triplets:
         return torch.cat([self.anchor, self.positive, self.negative])
 
 
-def distance(first: Tensor, second: Tensor, metric: Metric) -> Tensor:
-    """The distances `[N]` of unit rows: Euclid's, from 0 to 2, or one minus the cosine."""
-    if metric == "cosine":
-        return 1 - (first * second).sum(1)
-    return (first - second).square().sum(1).clamp_min(1e-12).sqrt()  # a root has no slope at 0
+def apart(first: Tensor, second: Tensor, metric: Metric) -> Tensor:
+    """The distances `[N]` of unit rows, each from the other's row."""
+    return distance((first * second).sum(1), metric)
 
 
 def hardness(descriptor: Tensor, metric: Metric) -> Tensor:
@@ -40,7 +36,7 @@ def hardness(descriptor: Tensor, metric: Metric) -> Tensor:
     `descriptor` `[3 T, D]` holds all anchors, then all positives, then all negatives.
     """
     anchor, positive, negative = descriptor.chunk(3)
-    return distance(anchor, positive, metric) - distance(anchor, negative, metric)
+    return apart(anchor, positive, metric) - apart(anchor, negative, metric)
 
 
 def draw(labels: Tensor, generator: torch.Generator) -> Triplets:
@@ -70,9 +66,8 @@ def semihard(rows: Triplets, descriptor: Tensor, labels: Tensor, margin: float, 
     After Schroff et al. (CVPR 2015), who draw one at random.
     """
     anchor, positive = descriptor[rows.anchor], descriptor[rows.positive]
-    own = distance(anchor, positive, metric)[:, None]
-    cosine = (anchor @ descriptor.T).clamp(-1, 1)
-    every = 1 - cosine if metric == "cosine" else (2 - 2 * cosine).clamp_min(0).sqrt()
+    own = apart(anchor, positive, metric)[:, None]
+    every = distance(anchor @ descriptor.T, metric)
     fit = (labels[rows.anchor][:, None] != labels[None]) & (every > own) & (every < own + margin)
     nearest = every.masked_fill(~fit, torch.inf).argmin(1)
     return Triplets(rows.anchor, rows.positive, torch.where(fit.any(1), nearest, rows.negative))

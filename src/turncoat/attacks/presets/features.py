@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from turncoat.attacks.ascend import GradientAttack
-from turncoat.attacks.presets.gradient import GREY, ball, grey_steps
+from turncoat.attacks.presets.gradient import GREY, ball, grey_steps, stride
 from turncoat.attacks.presets.transfer import looking, moving
 from turncoat.attacks.starts import Jitter, Start, Uniform
 from turncoat.attacks.steps import Adam, Steepest
@@ -75,11 +75,13 @@ def pire(eps: float, *, norm: str = "linf", steps: int | None = None, lr: float 
     them in 20 steps; lr=1 is the fair setting.
     """
     count = grey_steps(eps) if steps is None else steps
-    return GradientAttack(FeatureDistance(), ball(eps, norm), Adam(lr * GREY), steps=count, start=Uniform())
+    return GradientAttack(
+        FeatureDistance(), ball(eps, norm), Adam(stride(lr, 0.1) * GREY), steps=count, start=Uniform()
+    )
 
 
 def tma(eps: float, *, norm: str = "linf", steps: int | None = None, lr: float = 0.1) -> GradientAttack:
     """TMA non-targeted (after Tolias et al. 2019): PIRE on the normalised descriptor."""
     count = grey_steps(eps) if steps is None else steps
     objective = FeatureDistance(normalised=True)
-    return GradientAttack(objective, ball(eps, norm), Adam(lr * GREY), steps=count, start=Uniform())
+    return GradientAttack(objective, ball(eps, norm), Adam(stride(lr, 0.1) * GREY), steps=count, start=Uniform())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from turncoat.attacks.ascend import GradientAttack
 from turncoat.attacks.cw import CarliniWagner
 from turncoat.attacks.gauntlet import Gauntlet
@@ -26,13 +28,22 @@ GREY = 1 / 255
 
 def ball(eps: float, norm: str = "linf") -> Constraint:
     """The ball of radius `eps` (pixel units) in the norm `linf` or `l2`; UserError for what cannot be meant."""
-    if eps < 0:
+    if not eps >= 0:
         raise UserError(f"eps is a length and cannot be {eps}")
     if norm == "linf" and eps > 1:
         raise UserError(f"eps={eps:g} is more than a whole image can change: pixels lie in [0, 1], write {eps:g}/255")
     if norm not in ("linf", "l2"):
         raise UserError(f"norm is 'linf' or 'l2', not {norm!r}")
     return Linf(eps) if norm == "linf" else L2(eps)
+
+
+def stride(size: float | None, usual: float) -> float:
+    """The size of a step: the usual one, or as given, which is then above 0; UserError for what cannot be meant."""
+    if size is None:
+        return usual
+    if not 0 < size < math.inf:
+        raise UserError(f"the size of a step is a length above 0, not {size:g}")
+    return size
 
 
 def beginning(objective: Objective) -> Start:
@@ -63,7 +74,7 @@ def bim(
     """Small steps from the clean image (Kurakin et al. 2017): one grey level each, min(1.25 eps, eps + 4) of them."""
     goal = objective or CrossEntropy()
     count = grey_steps(eps) if steps is None else steps
-    return GradientAttack(goal, ball(eps, norm), Steepest(size), steps=count, start=beginning(goal))
+    return GradientAttack(goal, ball(eps, norm), Steepest(stride(size, GREY)), steps=count, start=beginning(goal))
 
 
 def pgd(
@@ -80,7 +91,7 @@ def pgd(
     return GradientAttack(
         objective or CrossEntropy(),
         ball(eps, norm),
-        Steepest(eps / 4 if size is None else size),
+        Steepest(stride(size, eps / 4)),
         steps=steps,
         start=start or Uniform(),
         restarts=restarts,
@@ -127,6 +138,8 @@ def apgd_dlr(eps: float, *, norm: str = "linf", steps: int = 100, restarts: int 
 
 def apgd_targeted(eps: float, *, norm: str = "linf", steps: int = 100, targets: int = 9) -> Gauntlet:
     """Auto-PGD on targeted DLR towards each of the `targets` best wrong classes in turn (Croce and Hein 2020)."""
+    if targets < 1:
+        raise UserError(f"targets: at least one class to aim at is needed, not {targets}")
     ranks = range(1, targets + 1)
     return Gauntlet(tuple(apgd(eps, objective=TargetedDLR(rank=rank), norm=norm, steps=steps) for rank in ranks))
 

@@ -7,7 +7,7 @@ average-precision loss of MUAP (Ding et al., TIFS 2021).
 from __future__ import annotations
 
 from turncoat.attacks.ascend import GradientAttack
-from turncoat.attacks.presets.gradient import GREY, ball, beginning
+from turncoat.attacks.presets.gradient import GREY, ball, beginning, stride
 from turncoat.attacks.starts import Jitter, Start
 from turncoat.attacks.steps import Steepest
 from turncoat.core.objective import Objective
@@ -31,8 +31,7 @@ def robrank(
     """
     goal = objective or OppositeDirection()
     usual = min(3 * GREY, 3 / 8 * eps) if norm == "linf" else 3 / 8 * eps
-    length = usual if size is None else size
-    return GradientAttack(goal, ball(eps, norm), Steepest(length), steps=steps, start=beginning(goal))
+    return GradientAttack(goal, ball(eps, norm), Steepest(stride(size, usual)), steps=steps, start=beginning(goal))
 
 
 def es(eps: float, *, norm: str = "linf", steps: int = 32, size: float | None = None) -> GradientAttack:
@@ -52,4 +51,5 @@ def fna(
 
     15 steps of one grey level, at 5/255 in the article. It starts from a jitter, like the other feature attacks here.
     """
-    return GradientAttack(Guided(), ball(eps, norm), Steepest(size), steps=steps, start=start or Jitter(GREY))
+    step = Steepest(stride(size, GREY))
+    return GradientAttack(Guided(), ball(eps, norm), step, steps=steps, start=start or Jitter(GREY))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from turncoat.attacks.presets.gradient import GREY, ball, grey_steps
@@ -47,7 +48,7 @@ def sma_released(
 
 def _released(eps: float, objective: Objective, std: tuple[float, ...], scalar: float, steps: int | None) -> Released:
     ball(eps)  # tells what cannot be meant
-    if not std or min(std) <= 0 or scalar <= 0:
-        raise UserError(f"std (one number per channel) and scalar are above 0, but they are {std} and {scalar}")
+    if not std or not all(math.isfinite(one) and one > 0 for one in (*std, scalar)):
+        raise UserError(f"std (one number per channel) and scalar are above 0, but they are {list(std)} and {scalar}")
     count = grey_steps(eps) if steps is None else steps
     return Released(objective, Scaled(eps, std, scalar), GREY, count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from turncoat.attacks.ascend import GradientAttack
-from turncoat.attacks.presets.gradient import ball, beginning
+from turncoat.attacks.presets.gradient import ball, beginning, stride
 from turncoat.attacks.steps import Momentum, Smoothed, Steepest, Step
 from turncoat.attacks.views import Dimmed, Mirror, Plain, ResizeAndPad, Scale, View, chained
 from turncoat.core.errors import UserError
@@ -34,7 +34,7 @@ def transferable(
     return GradientAttack(
         goal,
         ball(eps, norm),
-        moving(eps / max(steps, 1) if size is None else size, momentum=momentum, smoothing=smoothing),
+        moving(stride(size, eps / max(steps, 1)), momentum=momentum, smoothing=smoothing),
         steps=steps,
         start=beginning(goal),
         views=looking(diversity=diversity, copies=copies),
@@ -56,8 +56,10 @@ def looking(
     """
     if not 0 <= diversity <= 1:
         raise UserError(f"diversity is a chance between 0 and 1, not {diversity:g}")
-    if not scales or min(scales) <= 0 or len(set(scales)) != len(scales):
-        raise UserError(f"scales are different factors above 0, for example [1, 0.7071, 0.5], not {list(scales)}")
+    if copies < 0:
+        raise UserError(f"copies is a number of images of at least 0, not {copies}")
+    if not scales or not all(0.1 <= scale <= 4 for scale in scales) or len(set(scales)) != len(scales):
+        raise UserError(f"scales are different factors from 0.1 to 4, for example [1, 0.7071, 0.5], not {list(scales)}")
     chance = ResizeAndPad(probability=diversity) if diversity else Plain()
     return tuple(
         chained(

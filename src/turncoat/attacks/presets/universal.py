@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from turncoat.attacks.presets.gradient import GREY, ball, beginning
+from turncoat.attacks.presets.gradient import GREY, ball, beginning, stride
 from turncoat.attacks.presets.transfer import looking, moving
 from turncoat.attacks.universal import Universal
-from turncoat.core.errors import UserError
 from turncoat.core.objective import Objective
 from turncoat.objectives.features import OppositeDirection
 
@@ -29,16 +28,12 @@ def universal(
     unless told otherwise; U-turn's objective by default. `momentum`, `diversity`, `smoothing` and `copies` are the
     tricks of `transferable`.
     """
-    if epochs < 1 or batch < 1:
-        raise UserError(
-            f"a universal perturbation takes at least one epoch and one image a batch, not {epochs}, {batch}"
-        )
     goal = objective or OppositeDirection()
     usual = GREY if norm == "linf" else eps / 10
     return Universal(
         goal,
         ball(eps, norm),
-        moving(usual if size is None else size, momentum=momentum, smoothing=smoothing),
+        moving(stride(size, usual), momentum=momentum, smoothing=smoothing),
         epochs,
         batch,
         start=beginning(goal),

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from turncoat.core.objective import Objective
 from turncoat.core.outputs import Outputs
 from turncoat.core.truth import Columns, column
+from turncoat.objectives.crowd import Metric
 from turncoat.training.craft import craft
 from turncoat.training.recipe import Batch, Loss, Turn, look
 from turncoat.training.recipes.ranked import Ranked
-from turncoat.training.triplets import Metric, distance, draw
+from turncoat.training.triplets import apart, draw
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,11 @@ class Collapse(Objective):
 
     needs = "embedding"
 
-    metric: Metric = "euclid"
+    metric: Metric = "euclidean"
 
     def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:  # noqa: ARG002
         first, second = outputs.descriptor.chunk(2)
-        return -distance(first, second, self.metric).repeat(2)
+        return -apart(first, second, self.metric).repeat(2)
 
 
 @dataclass(frozen=True)

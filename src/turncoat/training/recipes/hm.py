@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from turncoat.core.objective import Objective
 from turncoat.core.outputs import Outputs
 from turncoat.core.truth import Columns, column
+from turncoat.objectives.crowd import Metric
 from turncoat.training.craft import as_victim, craft
 from turncoat.training.recipe import Batch, Loss, Turn, look
 from turncoat.training.recipes.ranked import Ranked
-from turncoat.training.triplets import Metric, Triplets, distance, draw, hardness, semihard
+from turncoat.training.triplets import Triplets, apart, draw, hardness, semihard
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Harden(Objective):
     needs = "embedding"
 
     wanted: float
-    metric: Metric = "euclid"
+    metric: Metric = "euclidean"
 
     def __call__(self, outputs: Outputs, reference: Columns) -> Tensor:  # noqa: ARG002
         hard = hardness(outputs.descriptor, self.metric)
@@ -70,7 +71,7 @@ class Hm(Ranked):
     def _loose(self, descriptor: Tensor) -> Tensor:
         """How much farther the moved anchor is from the clean one than the clean positive is, on average (ICS)."""
         moved, _, _, anchor, positive = descriptor.chunk(5)
-        return (distance(anchor, moved, self.metric) - distance(anchor, positive, self.metric)).relu().mean()
+        return (apart(anchor, moved, self.metric) - apart(anchor, positive, self.metric)).relu().mean()
 
     def _triplets(self, network: nn.Module, batch: Batch, turn: Turn) -> Triplets:
         rows = draw(batch["label"], turn.generator)

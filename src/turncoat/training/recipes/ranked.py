@@ -11,10 +11,11 @@ from turncoat.attacks.presets.gradient import GREY, bim
 from turncoat.core.errors import UserError
 from turncoat.core.objective import Objective
 from turncoat.core.outputs import Outputs
+from turncoat.objectives.crowd import Metric
 from turncoat.objectives.features import FeatureDistance
 from turncoat.training.recipe import Loss
 from turncoat.training.recipes.natural import supervised
-from turncoat.training.triplets import Metric, hardness
+from turncoat.training.triplets import hardness
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Ranked:
     size: float = GREY
     steps: int = 8
     margin: float = 0.2
-    metric: Metric = "euclid"
+    metric: Metric = "euclidean"
     identity: float = 1.0
 
     def __post_init__(self) -> None:
