@@ -162,7 +162,7 @@ def test_a_run_tells_of_a_network_without_weights(tmp_path: Path) -> None:
     described = describe(attacks=["fgsm"])
     described["audits"][0]["victims"] = [
         {"name": "tiny", "source": "python:tiny_world:net", "reads": "logits"},
-        {"name": "drawn", "source": "turncoat:small_classifier", "options": {"classes": 3}},
+        {"name": "drawn", "source": "turncoat:small_classifier", "options": {"classes": 5}},
     ]
     study = Study.model_validate(described)
     found = diagnose(run(study, benches(study, Path()), Store(tmp_path)))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import turncoat
+from turncoat.attacks.attack import Attack
 from turncoat.attacks.elsewhere import OnLayer
 from turncoat.attacks.universal import Universal
 from turncoat.core.errors import UserError
@@ -23,7 +24,7 @@ from turncoat.models.victims import load_victim
 from turncoat.study.cells import Cell, at_home, cells, transferred
 from turncoat.study.dataset import DataSet, located, options_of, under
 from turncoat.study.features import kept
-from turncoat.study.plan import Audit, DataSpec, VictimSpec
+from turncoat.study.plan import AttackSpec, Audit, DataSpec, VictimSpec
 from turncoat.study.registry import make_attack, make_defense, make_task
 from turncoat.tasks.embedding import embed
 from turncoat.tasks.samples import Samples
@@ -143,18 +144,25 @@ class Bench:
         if not len(self.samples):
             raise UserError(f"{self.samples.name} holds no samples")
         image, cells = self.samples.images([0]), self.cells()
+        made_here = self._attacks([cell for cell in cells if not cell.surrogate])
         given = self.victim.predict(image)
         self.task.check(self.samples, given)
-        self._check_attacks([cell for cell in cells if not cell.surrogate], given)
+        self._check_attacks(made_here, given)
         for name in self.audit.ensembles:  # the other surrogates check themselves
             other = self.others[name]
-            made_there = [at_home(cell) for cell in cells if cell.surrogate == name]
+            made_there = self._attacks([at_home(cell) for cell in cells if cell.surrogate == name])
             other._check_attacks(made_there, other.victim.predict(image))
 
-    def _check_attacks(self, made_here: Sequence[Cell], given: Outputs) -> None:
-        """Build the attacks of these cells, and see that the victim gives what they look at."""
-        attacks = [make_attack(cell.spec, cell.eps, self.task) for cell in made_here if cell.spec is not None]
-        for attack in attacks:
+    def _attacks(self, made: Sequence[Cell]) -> list[tuple[AttackSpec, Attack]]:
+        """What these cells attack with; an attack that cannot be made is told here."""
+        specs = [(cell.spec, cell.eps) for cell in made if cell.spec is not None]
+        return [(spec, make_attack(spec, eps, self.task)) for spec, eps in specs]
+
+    def _check_attacks(self, attacks: Sequence[tuple[AttackSpec, Attack]], given: Outputs) -> None:
+        """See that the victim gives what these attacks look at."""
+        for spec, attack in attacks:
+            if isinstance(attack, Universal):
+                self._check_lesson(spec.label or spec.name, spec.learn_on)
             if attack.passes[1]:
                 self.victim.require_gradients()
             if isinstance(attack, OnLayer):
@@ -163,9 +171,6 @@ class Bench:
             needs = getattr(getattr(attack, "objective", None), "needs", None)
             if needs is not None:
                 getattr(given, needs)
-        for cell in made_here:
-            if cell.spec is not None and isinstance(make_attack(cell.spec, cell.eps, self.task), Universal):
-                self._check_lesson(cell.attack, cell.spec.learn_on)
 
     def _check_lesson(self, name: str, on: DataSpec | None) -> None:
         if on is None:
