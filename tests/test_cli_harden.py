@@ -24,7 +24,7 @@ from turncoat.data.load import load_data
 from turncoat.models.victims import load_victim
 from turncoat.study.harden import make_recipe, training_samples
 from turncoat.study.network import build
-from turncoat.study.plan import DataSpec
+from turncoat.study.specs import DataSpec
 from turncoat.study.training import NetworkSpec, RecipeSpec, load_training
 from turncoat.training.recipes.registry import RECIPES
 

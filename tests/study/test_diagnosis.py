@@ -10,8 +10,9 @@ import pytest
 from tiny_run import Row, audit, row
 from tiny_world import describe
 from turncoat.study.diagnosis import Finding, diagnose, write_diagnosis
-from turncoat.study.plan import Study, VictimSpec
+from turncoat.study.plan import Study
 from turncoat.study.runner import benches, run
+from turncoat.study.specs import VictimSpec
 from turncoat.study.store import Store
 
 ADAPTIVE = {"stance": "adaptive", "defense": "jpeg"}

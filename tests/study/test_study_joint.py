@@ -13,10 +13,11 @@ from turncoat.core.errors import UserError
 from turncoat.study.craft import Crafting
 from turncoat.study.diagnosis import diagnose
 from turncoat.study.lines import lines
-from turncoat.study.plan import AttackSpec, Study
+from turncoat.study.plan import Study
 from turncoat.study.registry import make_attack, make_task
 from turncoat.study.runner import benches, run
 from turncoat.study.settings import every_threat
+from turncoat.study.specs import AttackSpec
 from turncoat.study.store import Store
 from turncoat.study.verdicts import verdicts
 from turncoat.tasks.classification import Classification

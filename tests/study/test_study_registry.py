@@ -16,8 +16,8 @@ from turncoat.core.errors import UserError
 from turncoat.objectives.features import FeatureDistance, OppositeDirection
 from turncoat.objectives.labels import LogitMargin
 from turncoat.study.catalogue import KINDS, catalogue
-from turncoat.study.plan import AttackSpec, DefenseSpec, TaskSpec
 from turncoat.study.registry import ATTACKS, TASKS, make_attack, make_defense, make_task
+from turncoat.study.specs import AttackSpec, DefenseSpec, TaskSpec
 from turncoat.tasks.attributes import AttributeRecognition
 from turncoat.tasks.classification import Classification
 from turncoat.tasks.retrieval import Retrieval

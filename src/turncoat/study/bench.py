@@ -24,8 +24,9 @@ from turncoat.models.victims import load_victim
 from turncoat.study.cells import Cell, at_home, cells, transferred
 from turncoat.study.dataset import DataSet, located, options_of, under
 from turncoat.study.features import kept
-from turncoat.study.plan import AttackSpec, Audit, DataSpec, VictimSpec
+from turncoat.study.plan import Audit
 from turncoat.study.registry import make_attack, make_defense, make_task
+from turncoat.study.specs import AttackSpec, DataSpec, VictimSpec
 from turncoat.tasks.embedding import embed
 from turncoat.tasks.samples import Samples
 from turncoat.tasks.task import Embed, Task

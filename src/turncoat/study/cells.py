@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from turncoat.study.plan import AttackSpec, Audit, DataSpec, VictimSpec
+from turncoat.study.plan import Audit
+from turncoat.study.specs import AttackSpec, DataSpec, VictimSpec
 
 NONE, OBLIVIOUS, ADAPTIVE, TRANSFER = "none", "oblivious", "adaptive", "transfer"
 CLEAN, SAVED = "clean", "saved"

@@ -20,9 +20,9 @@ from turncoat.study.cells import ADAPTIVE, OBLIVIOUS, TRANSFER, Cell, at_home, c
 from turncoat.study.crafted import load_crafted, save_crafted
 from turncoat.study.gallery import Attacker, attacked_gallery
 from turncoat.study.lessons import ready
-from turncoat.study.plan import AttackSpec
 from turncoat.study.registry import wants
 from turncoat.study.roundtrip import through
+from turncoat.study.specs import AttackSpec
 from turncoat.study.store import Store
 from turncoat.tasks.metrics.ranking import rank
 from turncoat.tasks.retrieval import Retrieval

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from turncoat.data.load import load_data
-from turncoat.study.plan import DataSpec
+from turncoat.study.specs import DataSpec
 from turncoat.tasks.samples import Samples
 
 _PATHS = ("folder", "csv", "images", "path")

@@ -13,8 +13,8 @@ from turncoat.data.load import DATASETS, Reader
 from turncoat.models.victims import sight_of
 from turncoat.study.dataset import DataSet
 from turncoat.study.network import build
-from turncoat.study.plan import DataSpec, budget
 from turncoat.study.registry import call, choose
+from turncoat.study.specs import DataSpec, budget
 from turncoat.study.training import RecipeSpec, TrainingPlan
 from turncoat.study.versions import versions
 from turncoat.tasks.samples import Samples

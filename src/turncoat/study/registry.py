@@ -24,7 +24,7 @@ from turncoat.defenses.transforms import BitDepth, Jpeg
 from turncoat.objectives.features import FeatureDistance, OppositeDirection
 from turncoat.objectives.guides import Guided
 from turncoat.objectives.labels import CrossEntropy, DifferenceOfLogitsRatio, LogitMargin
-from turncoat.study.plan import AttackSpec, DefenseSpec, TaskSpec, budget
+from turncoat.study.specs import AttackSpec, DefenseSpec, TaskSpec, budget
 from turncoat.tasks.attributes import AttributeRecognition
 from turncoat.tasks.classification import Classification
 from turncoat.tasks.ranking import ranking

@@ -14,7 +14,8 @@ from turncoat.study.dataset import DataSet
 from turncoat.study.diagnosis import write_diagnosis
 from turncoat.study.maps import write_maps
 from turncoat.study.pictures import keep_pictures, pictured, write_index
-from turncoat.study.plan import Audit, Study, VictimSpec
+from turncoat.study.plan import Audit, Study
+from turncoat.study.specs import VictimSpec
 from turncoat.study.store import Store
 from turncoat.study.summary import Finished, Row, summarise
 from turncoat.study.versions import versions

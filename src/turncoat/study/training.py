@@ -10,8 +10,9 @@ import yaml
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from turncoat.core.errors import UserError
-from turncoat.study.plan import Channels, DataSpec, Named, Strict, explain
+from turncoat.study.plan import explain
 from turncoat.study.settings import change
+from turncoat.study.specs import Channels, DataSpec, Named, Strict
 from turncoat.training.schedule import Schedule
 
 BUILT_IN: Mapping[str, JsonValue] = {
