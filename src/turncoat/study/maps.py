@@ -58,7 +58,7 @@ def _map(kept: Recorded, norm: str, clean: Cell, attacks: Sequence[Cell]) -> Map
     count, width = kept.shared([clean, *attacks])
     most = POINTS if turns else min(MOST, max(POINTS, IN_ALL // (1 + len(attacks))))
     rows = spread(count, most) if count > 2 and (width == 2 or (turns and width > 2)) else []
-    worst = attacks[_strongest(attacks, after)]
+    worst = attacks[_strongest(attacks, after, kept.bench.task.harm)]
 
     def cloud(cell: Cell) -> Floats:
         return kept.features(cell)[rows].astype(np.float64)
@@ -96,14 +96,21 @@ def _crowd(bench: Bench, records: Records, rows: Sequence[int]) -> Crowd:
     return Crowd(names, [shown.index(one) if one in shown else -1 for one in numbers])
 
 
-def _strongest(attacks: Sequence[Cell], after: Sequence[Records]) -> int:
-    """The place of the attack, no noise where there is another, that leaves least at the largest budget."""
+def _strongest(attacks: Sequence[Cell], after: Sequence[Records], harm: Sequence[str]) -> int:
+    """The place of the attack, no noise where there is another, that leaves least at the largest budget.
 
-    def order(place: int) -> tuple[bool, float, float]:
-        cell, scores = attacks[place], _column(after[place], "score")
-        known = scores[~np.isnan(scores)]
+    What is left are the means of the `harm` columns, the first that differs deciding.
+    """
+
+    def left(records: Records, name: str) -> float:
+        values = _column(records, name)
+        known = values[~np.isnan(values)]
+        return float(known.mean()) if len(known) else 1.0
+
+    def order(place: int) -> tuple[bool, float, tuple[float, ...]]:
+        cell = attacks[place]
         noise = cell.spec is not None and cell.spec.name in CONTROLS
-        return noise, -cell.eps, float(known.mean()) if len(known) else 1.0
+        return noise, -cell.eps, tuple(left(after[place], name) for name in harm if name in after[place])
 
     return min(range(len(attacks)), key=order)
 
