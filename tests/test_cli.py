@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tiny_command import command, mistake
 from tiny_world import CLASSES, Passes, Tiny, net, pixels, write_idx
 from turncoat.cli import main
 
@@ -45,24 +46,6 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / "digits.yaml"
 
 
-def _command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["turncoat", *map(str, words)])
-    with pytest.raises(SystemExit) as done:
-        main()
-    assert isinstance(done.value.code, int)
-    return done.value.code
-
-
-def _mistake(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *words: object) -> str:
-    """The one line on stderr of a command that fails by the user's mistake, before any work."""
-    assert _command(monkeypatch, *words) == 2
-    told = capfd.readouterr()
-    assert told.out == ""
-    (line,) = told.err.splitlines()
-    assert line.startswith("turncoat: ")
-    return line
-
-
 def _summary(folder: Path) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = json.loads((folder / "summary.json").read_text())
     return [{**row, "seconds": None} for row in rows]
@@ -71,7 +54,7 @@ def _summary(folder: Path) -> list[dict[str, object]]:
 def test_an_audit_ends_well_and_says_where_everything_is(
     study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _command(monkeypatch, "audit", study) == 0
+    assert command(monkeypatch, "audit", study) == 0
     told = capsys.readouterr().out
     for path in ("runs/digits/records", "runs/digits/summary.json", "runs/digits/report.html"):
         assert path in told
@@ -81,7 +64,7 @@ def test_an_audit_ends_well_and_says_where_everything_is(
 
 def test_settings_and_limit_and_out_are_obeyed(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("--set", "budgets=[1/255, 2/255]", "--set", "seeds=[0, 1]", "--limit", 5, "--out", "elsewhere")
-    assert _command(monkeypatch, "audit", study, *words) == 0
+    assert command(monkeypatch, "audit", study, *words) == 0
     rows = [row for row in _summary(Path("elsewhere")) if row["attack"] == "pgd"]
     assert [(row["eps"], row["seed"], row["n"]) for row in rows] == [
         (eps, seed, 5) for eps in (1 / 255, 2 / 255) for seed in (0, 1)
@@ -93,7 +76,7 @@ def test_a_dry_run_runs_nothing(
     study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Passes() as passes:
-        assert _command(monkeypatch, "audit", study, "--dry-run") == 0
+        assert command(monkeypatch, "audit", study, "--dry-run") == 0
     told = capsys.readouterr().out
     assert "nothing was run" in told
     assert "pgd" in told
@@ -104,19 +87,19 @@ def test_a_dry_run_runs_nothing(
 def test_fresh_computes_again_and_a_dry_run_never_forgets(
     study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _command(monkeypatch, "audit", study) == 0
+    assert command(monkeypatch, "audit", study) == 0
     records = Path("runs/digits/records")
     before = {path.name: path.stat().st_mtime_ns for path in records.glob("*.parquet")}
     capsys.readouterr()
-    assert _command(monkeypatch, "audit", study, "--dry-run", "--fresh") == 0
+    assert command(monkeypatch, "audit", study, "--dry-run", "--fresh") == 0
     assert {path.name: path.stat().st_mtime_ns for path in records.glob("*.parquet")} == before
     afresh = capsys.readouterr().out
-    assert _command(monkeypatch, "audit", study, "--dry-run") == 0
+    assert command(monkeypatch, "audit", study, "--dry-run") == 0
     assert "at most 0 passes" in capsys.readouterr().out
     assert "at most 0 passes" not in afresh
-    assert _command(monkeypatch, "audit", study) == 0
+    assert command(monkeypatch, "audit", study) == 0
     assert {path.name: path.stat().st_mtime_ns for path in records.glob("*.parquet")} == before
-    assert _command(monkeypatch, "audit", study, "--fresh") == 0
+    assert command(monkeypatch, "audit", study, "--fresh") == 0
     after = {path.name: path.stat().st_mtime_ns for path in records.glob("*.parquet")}
     assert after.keys() == before.keys()
     assert all(after[name] != before[name] for name in before)
@@ -126,14 +109,14 @@ def test_fresh_computes_again_and_a_dry_run_never_forgets(
 def test_list_says_what_there_is(
     kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _command(monkeypatch, "list", kind) == 0
+    assert command(monkeypatch, "list", kind) == 0
     told = capsys.readouterr().out.splitlines()
     wanted = {"attacks": "uturn", "defenses": "jpeg", "models": "onnx:...", "datasets": "lfw", "tasks": "retrieval"}
     assert any(line.split()[0] == wanted[kind] and len(line.split()) > 2 for line in told)
 
 
 def test_a_missing_study_is_one_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    assert "nowhere.yaml" in _mistake(monkeypatch, capfd, "audit", "nowhere.yaml")
+    assert "nowhere.yaml" in mistake(monkeypatch, capfd, "audit", "nowhere.yaml")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +141,7 @@ def test_a_mistake_in_a_study_is_one_line(
 ) -> None:
     assert STUDY.count(old) == 1
     study.write_text(STUDY.replace(old, new), encoding="utf-8")
-    assert told in _mistake(monkeypatch, capfd, "audit", study)
+    assert told in mistake(monkeypatch, capfd, "audit", study)
     assert list(Path().iterdir()) == [], "it began to work"
 
 
@@ -175,14 +158,14 @@ def test_data_that_do_not_fit_the_task_or_network_are_told(
     study: Path, old: str, new: str, told: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     study.write_text(STUDY.replace(old, new), encoding="utf-8")
-    assert told in _mistake(monkeypatch, capfd, "audit", study)
+    assert told in mistake(monkeypatch, capfd, "audit", study)
 
 
 def test_the_smallest_change_is_not_for_retrieval(
     study: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     study.write_text(STUDY.replace("name: pgd, steps: 2", "name: cw").replace("classification", "retrieval"))
-    assert "attack cw needs a margin, which retrieval has not" in _mistake(monkeypatch, capfd, "audit", study)
+    assert "attack cw needs a margin, which retrieval has not" in mistake(monkeypatch, capfd, "audit", study)
 
 
 def test_weights_of_another_network_are_told(
@@ -190,9 +173,9 @@ def test_weights_of_another_network_are_told(
 ) -> None:
     save_file(Tiny(classes=CLASSES + 1).state_dict(), study.parent / "w.safetensors")
     study.write_text(STUDY.replace('net"}', 'net", weights: w.safetensors}'))
-    assert "head.weight [5, 24] for [4, 24]" in _mistake(monkeypatch, capfd, "audit", study)
+    assert "head.weight [5, 24] for [4, 24]" in mistake(monkeypatch, capfd, "audit", study)
     (study.parent / "w.safetensors").write_bytes(b"no weights")
-    assert "is not a safetensors file" in _mistake(monkeypatch, capfd, "audit", study)
+    assert "is not a safetensors file" in mistake(monkeypatch, capfd, "audit", study)
 
 
 def test_a_broken_image_is_told_by_name(
@@ -207,7 +190,7 @@ def test_a_broken_image_is_told_by_name(
     torn = folder / "4.png"
     torn.write_bytes(torn.read_bytes()[:150])
     study.write_text(STUDY.replace("name: mnist, folder: digits", "name: imagefolder, folder: pictures"))
-    assert str(torn) in _mistake(monkeypatch, capfd, "audit", study)
+    assert str(torn) in mistake(monkeypatch, capfd, "audit", study)
 
 
 def test_a_place_that_cannot_be_written_is_one_line(
@@ -215,7 +198,7 @@ def test_a_place_that_cannot_be_written_is_one_line(
 ) -> None:
     Path("taken").write_text("a file")
     for more in ([], ["--fresh"]):
-        assert _command(monkeypatch, "audit", study, "--out", "taken", *more) == 2
+        assert command(monkeypatch, "audit", study, "--out", "taken", *more) == 2
         told = capfd.readouterr().err
         assert "Traceback" not in told
         assert re.search(r"^turncoat: taken\b.*: Not a directory$", told.splitlines()[-1])
@@ -228,7 +211,7 @@ def test_fresh_spares_a_folder_that_is_no_run(
     mine = Path("mine/pictures/me.jpg")
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"me")
-    assert "mine is not a run" in _mistake(monkeypatch, capfd, "audit", study, "--out", "mine", "--fresh")
+    assert "mine is not a run" in mistake(monkeypatch, capfd, "audit", study, "--out", "mine", "--fresh")
     assert mine.read_bytes() == b"me"
 
 
@@ -236,7 +219,7 @@ def test_fresh_spares_a_folder_that_is_no_run(
 def test_a_wrong_command_line_shows_the_usage(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert _command(monkeypatch, *words) == 2
+    assert command(monkeypatch, *words) == 2
     told = capfd.readouterr()
     assert "Usage: turncoat" in told.err
     assert "Traceback" not in told.err
@@ -245,7 +228,7 @@ def test_a_wrong_command_line_shows_the_usage(
 def test_an_unknown_kind_of_thing_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert "did you mean 'attacks'?" in _mistake(monkeypatch, capfd, "list", "atacks")
+    assert "did you mean 'attacks'?" in mistake(monkeypatch, capfd, "list", "atacks")
 
 
 def test_a_mistake_of_ours_is_not_hidden(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

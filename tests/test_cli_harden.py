@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from tiny_command import command, mistake
 from tiny_sets import oxford5k
 from tiny_world import Tiny, pixels, write_idx
 from turncoat.cli import main
@@ -53,19 +54,11 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["turncoat", "harden", *map(str, words)])
-    with pytest.raises(SystemExit) as done:
-        main()
-    assert isinstance(done.value.code, int)
-    return done.value.code
+    return command(monkeypatch, "harden", *words)
 
 
 def _mistake(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *words: object) -> str:
-    assert _command(monkeypatch, *words) == 2
-    told = capfd.readouterr()
-    assert told.out == ""
-    (line,) = told.err.splitlines()
-    assert line.startswith("turncoat: ")
+    line = mistake(monkeypatch, capfd, "harden", *words)
     assert [path for path in Path().rglob("*") if path.is_file()] == [], "it began to work"
     return line
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +26,7 @@ from turncoat.study.features import kept
 from turncoat.study.plan import Audit
 from turncoat.study.registry import make_attack, make_defense, make_task
 from turncoat.study.specs import AttackSpec, DataSpec, VictimSpec
+from turncoat.study.store import hashed
 from turncoat.tasks.embedding import embed
 from turncoat.tasks.samples import Samples
 from turncoat.tasks.task import Embed, Task
@@ -210,7 +210,7 @@ class Bench:
             parts.append(cell.spec.roundtrip)
         if cell.surrogate:
             parts.append(self.others[cell.surrogate].key(at_home(cell), shard))
-        return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
+        return hashed(*parts)
 
     def identity(self, victim: Victim) -> str:
         """All that decides what a victim of this bench says; a digest does not see options and versions."""

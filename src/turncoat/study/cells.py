@@ -67,10 +67,9 @@ def transferred(place: int, audit: Audit, data: DataSpec, target: VictimSpec) ->
         for surrogate in (*alone, *plan.ensembles)
         if surrogate != target.name
         for spec in audit.attacks
-        if plan.attacks is None or (spec.label or spec.name) in plan.attacks
         for label in [spec.label or spec.name]
         for eps in (audit.budgets if spec.budgets is None else spec.budgets)
-        if plan.budgets is None or eps in plan.budgets
+        if plan.takes(label, eps)
         for seed in audit.seeds
     ]
 
@@ -86,5 +85,4 @@ def carried(audit: Audit, cell: Cell) -> bool:
     if plan is None or cell.spec is None or cell.spec.name == SAVED or cell.defense != "none" or cell.stance != NONE:
         return False
     chosen = plan.surrogates is None or cell.victim in plan.surrogates
-    named = plan.attacks is None or cell.attack in plan.attacks
-    return chosen and named and (plan.budgets is None or cell.eps in plan.budgets)
+    return chosen and plan.takes(cell.attack, cell.eps)

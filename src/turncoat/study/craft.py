@@ -19,8 +19,8 @@ from turncoat.study.bench import Bench
 from turncoat.study.cells import ADAPTIVE, OBLIVIOUS, TRANSFER, Cell, at_home, carried
 from turncoat.study.crafted import load_crafted, save_crafted
 from turncoat.study.gallery import Attacker, attacked_gallery
-from turncoat.study.lessons import ready
-from turncoat.study.registry import wants
+from turncoat.study.lessons import Late, ready
+from turncoat.study.registry import truth_for
 from turncoat.study.roundtrip import through
 from turncoat.study.specs import AttackSpec
 from turncoat.study.store import Store
@@ -76,14 +76,12 @@ class Crafting:
             return self._untouched()
         wasteful = spend or self._spends(cell)
         deployed = self._known_by(cell)
-        known = self.bench.context(deployed)
+        known = Late(lambda: self.bench.context(deployed))
         attack = ready(self.bench, cell, victim, deployed, self.store, known)
-        truth = task.truth(self.bench.samples, self.shard, known)
-        asked = [name for name in wants(attack) if name not in truth]
         return attack(
             victim,
             self.images,
-            {**truth, **task.guides(asked, self.bench.samples, self.shard, known)},
+            truth_for(attack, task, self.bench.samples, self.shard, known),
             generator=seeded(cell.seed),
             criterion=None if wasteful else task.criterion,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from turncoat.core.victim import Victim
+from turncoat.study.store import hashed
 from turncoat.tasks.embedding import embedded
 from turncoat.tasks.samples import Samples
 
@@ -21,10 +21,14 @@ def kept(folder: Path, victim: Victim, samples: Samples, content: str) -> Tensor
     `content` says what the victim and the samples are, so that another of either has a file of its own.
     They are written batch by batch and read through a memory map, so that the memory needed does not grow with N.
     """
-    name = hashlib.blake2b(content.encode(), digest_size=12).hexdigest()
-    path = folder / f"{name}.npy"
+    path = folder / f"{hashed(content)}.npy"
     if not path.is_file():
         _compute(path, victim, samples)
+    return mapped(path)
+
+
+def mapped(path: Path) -> Tensor:
+    """The array of a .npy file, read as it is needed."""
     # copy on write: torch wants an array it may write to, and the file stays as it is
     return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
 

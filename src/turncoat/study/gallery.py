@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -18,10 +16,11 @@ from turncoat.core.truth import Columns
 from turncoat.core.victim import Victim
 from turncoat.study.bench import Bench
 from turncoat.study.cells import Cell
+from turncoat.study.features import mapped
 from turncoat.study.lessons import ready
-from turncoat.study.registry import wants
+from turncoat.study.registry import truth_for
 from turncoat.study.roundtrip import through
-from turncoat.study.store import Store
+from turncoat.study.store import Store, hashed
 from turncoat.tasks.embedding import require_finite
 from turncoat.tasks.retrieval import gallery_of
 from turncoat.tasks.samples import Samples
@@ -69,15 +68,14 @@ def attacked_gallery(bench: Bench, cell: Cell, attacker: Attacker, store: Store)
     It is made once, and every shard of the cell ranks against it. Every batch is kept in the store when it is done.
     """
     parts = (bench.gallery_key(cell), attacker.identity, repr(cell.spec))
-    key = hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
+    key = hashed(*parts)
     if not (store.folder / f"descriptors/{key}.npy").is_file():
         starts = range(0, len(gallery_of(bench.samples)), bench.audit.shard)
         for start in starts:
             if not (store.folder / f"{_part(key, start)}.json").is_file():
                 _make(bench, cell, attacker, store, key, start)
         _join(store, key, starts)
-    kept = torch.from_numpy(np.load(store.folder / f"descriptors/{key}.npy", mmap_mode="c", allow_pickle=False))
-    return Perturbed(kept, store.read_json(f"descriptors/{key}.json"))
+    return Perturbed(mapped(store.folder / f"descriptors/{key}.npy"), store.read_json(f"descriptors/{key}.json"))
 
 
 def _make(bench: Bench, cell: Cell, attacker: Attacker, store: Store, key: str, start: int) -> None:
@@ -88,10 +86,8 @@ def _make(bench: Bench, cell: Cell, attacker: Attacker, store: Store, key: str, 
     gallery, known = gallery_of(bench.samples), attacker.bench.context(attacker.known_by)
     turned, context = _turned(bench.samples), {"gallery": known["query"], "query": known["gallery"]}
     rows = range(start, min(start + bench.audit.shard, len(gallery)))
-    truth = task.truth(turned, rows, context)
-    guides = task.guides([name for name in wants(attack) if name not in truth], turned, rows, context)
-    images = gallery.images(rows)
-    result = attack(attacker.victim, images, {**truth, **guides}, generator=seeded(cell.seed))
+    images, truth = gallery.images(rows), truth_for(attack, task, turned, rows, context)
+    result = attack(attacker.victim, images, truth, generator=seeded(cell.seed))
     seen = through(result.images, cell.spec.roundtrip)
     descriptors = bench.defended[cell.defense].predict(seen).descriptor.cpu()
     require_finite(descriptors, bench.victim.name, [gallery.keys[row] for row in rows])
@@ -120,7 +116,7 @@ def _turned(samples: Samples) -> Samples:
 
 def _join(store: Store, key: str, starts: range) -> None:
     """Put the batches together, and take them away."""
-    accounts = [json.loads((store.folder / f"{_part(key, start)}.json").read_text("utf-8")) for start in starts]
+    accounts = [store.read_json(f"{_part(key, start)}.json") for start in starts]
     total = {name: sum(one[name] for one in accounts) for name in _SUMS}
     peaks = {name: max(one[name] for one in accounts) for name in _PEAKS}
     found = [np.load(store.folder / f"{_part(key, start)}.npy", allow_pickle=False) for start in starts]

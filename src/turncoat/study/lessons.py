@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,8 +18,8 @@ from turncoat.core.victim import Victim
 from turncoat.study.bench import Bench
 from turncoat.study.cells import Cell
 from turncoat.study.dataset import DataSet
-from turncoat.study.registry import make_attack, wants
-from turncoat.study.store import Store
+from turncoat.study.registry import make_attack, truth_for
+from turncoat.study.store import Store, hashed
 
 
 def ready(bench: Bench, cell: Cell, victim: Victim, deployed: Victim, store: Store, context: Columns | None) -> Attack:
@@ -86,16 +85,14 @@ class Lesson:
         order = torch.randperm(len(samples), generator=seeded(self.cell.seed))
         for part in order.split(self.attack.batch):
             rows = part.tolist()
-            truth = task.truth(samples, rows, self.context)
-            asked = [name for name in wants(self.attack) if name not in truth]
-            yield samples.images(rows), {**truth, **task.guides(asked, samples, rows, self.context)}
+            yield samples.images(rows), truth_for(self.attack, task, samples, rows, self.context)
 
     def _key(self, victim: Victim) -> str:
         """A hash of all that determines what is learnt on this victim."""
         bench = self.bench
         identities = (bench.identity(victim), bench.identity(self.deployed))
         parts = (repr(bench.task), bench.recipe(self.cell), repr(self.cell.seed), *identities)
-        return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
+        return hashed(*parts)
 
 
 @dataclass(frozen=True)

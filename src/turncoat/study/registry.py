@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from turncoat.tasks.attributes import AttributeRecognition
 from turncoat.tasks.classification import Classification
 from turncoat.tasks.ranking import ranking
 from turncoat.tasks.retrieval import Retrieval
+from turncoat.tasks.samples import Samples
 from turncoat.tasks.task import Task
 from turncoat.tasks.verification import Verification
 
@@ -131,6 +132,13 @@ def wants(attack: Attack) -> tuple[str, ...]:
     """The columns of truth that a task makes only for those who ask, as this attack does."""
     objective = getattr(attack, "objective", None)
     return objective.wants if isinstance(objective, Objective) else ()
+
+
+def truth_for(attack: Attack, task: Task, samples: Samples, rows: Sequence[int], context: Columns) -> Columns:
+    """What an attack is told of the given rows: their truth, and the guides that it wants beside it."""
+    truth = task.truth(samples, rows, context)
+    asked = [name for name in wants(attack) if name not in truth]
+    return {**truth, **task.guides(asked, samples, rows, context)}
 
 
 def _objective(spec: AttackSpec, task: Task, context: Columns | None) -> Objective:

@@ -131,6 +131,10 @@ class TransferSpec(Strict):
     attacks: tuple[str, ...] | None = None
     budgets: tuple[Budget, ...] | None = None
 
+    def takes(self, attack: str, eps: float) -> bool:
+        """Whether the images of this attack at this budget are carried over."""
+        return (self.attacks is None or attack in self.attacks) and (self.budgets is None or eps in self.budgets)
+
     @model_validator(mode="before")
     @classmethod
     def _everything(cls, value: object) -> object:

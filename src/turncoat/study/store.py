@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -104,6 +105,11 @@ class Store:
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         partial.write_bytes(content)
         os.replace(partial, path)
+
+
+def hashed(*parts: str) -> str:
+    """The name of what is made of these parts and of nothing else."""
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
 
 
 def _column(values: Tensor) -> object:
